@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+/* memfd: see memfd.h and memfd_create(2), fcntl(2) "File sealing". */
+#include "base/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	SEALS_SIZE = F_SEAL_SHRINK | F_SEAL_GROW,
+	SEALS_ALL = SEALS_SIZE | F_SEAL_WRITE | F_SEAL_SEAL,
+};
+
+static int write_all(int fd, struct str bytes)
+{
+	while (bytes.len) {
+		ssize_t done = write(fd, bytes.at, bytes.len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		bytes = str_slice(bytes, (size_t)done, bytes.len);
+	}
+	return 0;
+}
+
+int memfd_seal(const char *name, struct str bytes, struct err *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int rc;
+
+	if (fd < 0)
+		return err_set_os(err, -errno, "create memfd '%s'", name);
+	rc = write_all(fd, bytes);
+	if (rc == 0 && fcntl(fd, F_ADD_SEALS, SEALS_ALL) < 0)
+		rc = -errno;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return err_set_os(err, rc, "write memfd '%s'", name);
+}
+
+int memfd_shared(const char *name, size_t size_bytes, struct err *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int rc;
+
+	if (fd < 0)
+		return err_set_os(err, -errno, "create memfd '%s'", name);
+	if (ftruncate(fd, (off_t)size_bytes) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, SEALS_SIZE | F_SEAL_SEAL) == 0)
+		return fd;
+	rc = err_set_os(err, -errno, "size memfd '%s'", name);
+	close(fd);
+	return rc;
+}
+
+int memfd_map_sealed(int fd, struct str *bytes, struct err *err)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+	void *at;
+
+	if (seals < 0 || fstat(fd, &status) < 0)
+		return err_set_os(err, -errno, "inspect memfd");
+	if ((seals & (SEALS_SIZE | F_SEAL_WRITE)) != (SEALS_SIZE | F_SEAL_WRITE))
+		return err_set(err, -EPERM, "memfd is not sealed");
+	if (status.st_size <= 0)
+		return err_set(err, -EINVAL, "memfd is empty");
+	at = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return err_set_os(err, -errno, "map memfd");
+	*bytes = str_of(at, (size_t)status.st_size);
+	return 0;
+}
+
+int memfd_map_shared(int fd, size_t size_bytes, void **at, struct err *err)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return err_set_os(err, -errno, "inspect memfd");
+	if (status.st_size < 0 || (size_t)status.st_size < size_bytes)
+		return err_set(err, -EINVAL, "memfd holds %lld bytes, %zu wanted",
+			       (long long)status.st_size, size_bytes);
+	*at = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*at == MAP_FAILED)
+		return err_set_os(err, -errno, "map memfd");
+	return 0;
+}
+
+void memfd_unmap(const void *at, size_t size_bytes)
+{
+	if (at)
+		munmap((void *)at, size_bytes); /* the cast gives back what mmap gave */
+}
