@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# The targets that judge: lint, format and the whole check.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+
+.PHONY: lint check-layers check-size check-style format-check format
+lint: ## layers, sizes, style, format, shell and YAML: one line a problem
+	$(Q)$(PYTHON) -B scripts/lint
+check-layers check-size check-style format-check:
+	$(Q)$(PYTHON) -B scripts/lint $(@:check-%=%)
+format: ## clang-format every C file in place
+	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: check check-e2e
+check: ## everything: lint, unit, golden, BPF and end-to-end tests, and one closing line
+	$(Q)scripts/check
+
+# E2E="-k redirect -x" hands options to pytest.
+E2E ?=
+check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## end-to-end tests in network namespaces (root)
+	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run $(E2E)
+
+# veth sends XDP_TX and redirected frames only to a peer that has an XDP program too.
+$(BUILD)/e2e/xdp_pass.bpf.o: selftests/e2e/xdp_pass.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c -o $@ $<
