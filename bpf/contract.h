@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * contract: everything the BPF programs and user space both know.
+ *
+ * Read this file first. Every struct that lies in a map, every enum a program
+ * writes and every limit is here and nowhere else; maps.h gives each struct its
+ * map, and user/datapath fills and reads them.
+ *
+ * Rules that make `bpftool map dump` readable and keys comparable:
+ *  - an address is 16 bytes; IPv4 is v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2);
+ *  - a port is in host order; only flow.h turns it round;
+ *  - no holes: padding is a member named pad, and is zero;
+ *  - enums in structs are one byte, so that a dump prints their symbol;
+ *  - names are cut to fit and always end in NUL.
+ *
+ * Any change of a struct, of a limit or of the meaning of a number raises
+ * CONTRACT_SCHEMA: maps of two schemas are never mixed. Numbers of verdicts and
+ * drop reasons are never used again for something else.
+ */
+#ifndef SLUICE_BPF_CONTRACT_H
+#define SLUICE_BPF_CONTRACT_H
+
+#include <linux/types.h>
+
+#define CONTRACT_SCHEMA 1
+
+enum contract_limits {
+	LISTENERS_MAX = 32,     /* listeners; also the width of a row of worker_socks */
+	LISTEN_PORTS_MAX = 8,   /* different ports over all listeners; more: no port filter */
+	WORKERS_MIN_ROWS = 64,  /* rows of workers: this, or the CPUs where there are more */
+	WORKERS_MAX = 1024,     /* worker numbers are below this */
+	HOSTS_MAX = 131072,     /* default capacity of hosts */
+	FLOWS_MAX = 131072,     /* default capacity of flows */
+	HOST_STATS_MAX = 4096,  /* hosts with counters of their own; the busiest stay */
+	EVENTS_BYTES = 1 << 18, /* ring buffer of events */
+	HOST_NAME_MAX_BYTES = 255,
+	HOST_NAME_SHOWN_BYTES = 48, /* as much of a name as a map shows, NUL included */
+};
+
+/* ---- verdicts ------------------------------------------------------------------------------ */
+
+/* What a step decided. Numbered for ever. */
+enum __attribute__((packed)) verdict {
+	VERDICT_CONTINUE = 0, /* the next step decides */
+	VERDICT_PASS = 1,     /* to the kernel's stack, on this CPU */
+	VERDICT_DROP = 2,     /* with a drop reason, always */
+	VERDICT_STEER = 3,    /* to the stack, on the CPU of the flow's worker */
+	VERDICT_ANSWER = 4,   /* kept for early dispatch: sent back out */
+};
+
+/* Why a packet was dropped. Numbered for ever. 2 to 15 are kept for early dispatch. */
+enum __attribute__((packed)) drop_reason {
+	DROP_REASON_NONE = 0,
+	DROP_REASON_HOST_POLICY = 1, /* the host's entry says drop */
+};
+
+/* ---- listeners: address and port -> listener ----------------------------------------------- */
+
+enum __attribute__((packed)) listener_protocol {
+	LISTENER_PROTOCOL_NONE = 0,
+	LISTENER_PROTOCOL_HTTP = 1, /* the host is in the Host header */
+	LISTENER_PROTOCOL_TLS = 2,  /* the host is the ClientHello's server name */
+};
+
+enum listener_flags {
+	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* kept for early dispatch: XDP answers SYNs */
+};
+
+/* An address of zeroes (v4-mapped for IPv4) is every address of that family. */
+struct listener_key {
+	__u8 address[16];
+	__u16 port;
+};
+
+struct listener_value {
+	__u16 id; /* below LISTENERS_MAX */
+	enum listener_protocol protocol;
+	__u8 flags;
+};
+
+/* ---- hosts: host hash -> worker set -------------------------------------------------------- */
+
+/* The key of the entry for every host that has none of its own. No name hashes to it. */
+#define HOST_HASH_CATCH_ALL 0
+
+enum __attribute__((packed)) host_policy {
+	HOST_POLICY_STEER = 0, /* to a worker of the set */
+	HOST_POLICY_PASS = 1,  /* to the stack, wherever it came in */
+	HOST_POLICY_DROP = 2,
+};
+
+/* host.h says how a name is hashed. */
+struct host_key {
+	__u64 hash;
+};
+
+/* The worker set is worker_first and the worker_spread - 1 after it, round the end. */
+struct host_value {
+	__u32 host_id;
+	__u16 worker_first;
+	__u16 worker_spread; /* 0: no worker, the packet passes */
+	__u32 generation;    /* of the plan that last changed this entry */
+	enum host_policy policy;
+	__u8 pad[3];
+	char name[HOST_NAME_SHOWN_BYTES];
+};
+
+/* ---- flows: 4-tuple -> worker -------------------------------------------------------------- */
+
+/*
+ *            first payload names a host             FIN
+ *  (no entry) ----------------------> STEERED ------------> CLOSING
+ *      ^                                 | RST                 | RST
+ *      |                                 v                     v
+ *      +---- SYN of a new connection -- CLOSED <---------------+
+ *      +---- SYN of a new connection -- CLOSING
+ */
+enum __attribute__((packed)) flow_state {
+	FLOW_STATE_NONE = 0,
+	FLOW_STATE_STEERED = 1, /* packets go to the worker's CPU */
+	FLOW_STATE_CLOSING = 2, /* the downstream side sent FIN; its ACKs still come */
+	FLOW_STATE_CLOSED = 3,  /* the downstream side sent RST */
+	FLOW_STATE_ADMIT = 4,   /* kept for early dispatch: tc_admit has to make the socket */
+};
+
+struct flow_key {
+	__u8 client_address[16];
+	__u8 local_address[16];
+	__u16 client_port;
+	__u16 local_port;
+};
+
+struct flow_value {
+	__u64 last_seen_ns; /* CLOCK_MONOTONIC, of the last packet that changed the entry */
+	__u32 host_id;
+	__u16 worker;
+	enum flow_state state;
+	__u8 pad;
+};
+
+/* ---- workers: worker -> CPU and load; CPU -> worker ---------------------------------------- */
+
+enum __attribute__((packed)) worker_state {
+	WORKER_STATE_GONE = 0,     /* or never there: packets pass */
+	WORKER_STATE_ACTIVE = 1,   /* takes new connections */
+	WORKER_STATE_DRAINING = 2, /* finishes what it has */
+};
+
+#define WORKER_NONE 0xffff /* this CPU has no worker */
+
+enum worker_load {
+	WORKER_LOAD_BUSY_PERMILLE = 500,     /* from here on somebody idler is looked for */
+	WORKER_LOAD_MARGIN_PERMILLE = 250,   /* "clearly busier" than the idlest of the set */
+	WORKER_LOAD_STALLED_PERMILLE = 2000, /* does not answer: no new connections */
+};
+
+/* Two tables in one: row n is worker n, and, in cpu_worker alone, CPU n. */
+struct worker_value {
+	__u16 cpu;        /* where worker n runs */
+	__u16 cpu_worker; /* the worker for what comes in on CPU n, or WORKER_NONE */
+	__u32 connections;
+	__u32 load_permille; /* of its time, busy; or WORKER_LOAD_STALLED_PERMILLE */
+	enum worker_state state;
+	__u8 pad[3];
+};
+
+/* The slot of a worker's listening socket in worker_socks. */
+static inline __u32 worker_sock_slot(__u32 worker, __u32 listener_id)
+{
+	return worker * LISTENERS_MAX + listener_id;
+}
+
+/* ---- stats: one struct of counters a CPU --------------------------------------------------- */
+
+/*
+ * X(name, help). Every packet that a program sees ends in exactly one of the
+ * counters of the first three groups; the fourth says what happened on the way.
+ * sk_select counts connections, not packets. User space sums the CPUs and makes
+ * metric names of these, so a counter is added here and nowhere else.
+ */
+#define STATS_COUNTERS(X)                                                                          \
+	X(pass_not_ip, "frames that carry neither IPv4 nor IPv6")                                  \
+	X(pass_malformed, "packets cut short or with impossible header lengths")                   \
+	X(pass_ipv4_options, "IPv4 packets with options")                                          \
+	X(pass_ipv6_extension, "IPv6 packets with extension headers")                              \
+	X(pass_fragment, "IPv4 fragments")                                                         \
+	X(pass_not_tcp, "packets of protocols other than TCP")                                     \
+	X(pass_other_port, "TCP packets to ports without a listener")                              \
+	X(pass_other_address, "TCP packets to a listener's port at another address")               \
+	X(pass_no_payload, "packets of unknown flows without payload")                             \
+	X(pass_no_host, "payload of unknown flows in which no host could be read")                 \
+	X(pass_host_unknown, "first payload for a host that hosts does not have")                  \
+	X(pass_host_policy, "first payload for a host that is not steered")                        \
+	X(pass_no_worker, "packets whose worker is gone, or whose set has none")                   \
+	X(pass_local, "packets that came in on their worker's CPU")                                \
+	X(pass_flow_ended, "SYNs that ended the entry of an earlier connection")                   \
+	X(steer_redirect, "packets sent to their worker's CPU")                                    \
+	X(steer_failed, "packets that should have been, and were passed instead")                  \
+	X(drop_host_policy, "packets dropped because their host's entry says so")                  \
+	X(host_exact, "hosts found by their whole name")                                           \
+	X(host_wildcard, "hosts found by a wildcard")                                              \
+	X(host_catch_all, "hosts that fell to the catch-all entry")                                \
+	X(flow_created, "flows remembered")                                                        \
+	X(flow_refused, "flows that could not be remembered")                                      \
+	X(flow_closed, "flows ended by FIN or RST")                                                \
+	X(event_lost, "events that the ring buffer had no room for")                               \
+	X(select_local, "connections given to the worker of their CPU")                            \
+	X(select_other, "connections given to another worker")                                     \
+	X(select_kernel, "connections left to the kernel's own choice")
+
+#define STATS_FIELD(name, help) __u64 name;
+struct stats {
+	STATS_COUNTERS(STATS_FIELD)
+	__u64 last_event_ns; /* not a counter: when this CPU last wrote an event */
+};
+#undef STATS_FIELD
+
+/* ---- host_stats: host id -> counters ------------------------------------------------------- */
+
+struct host_counters {
+	__u64 dispatched;    /* first payloads that named this host */
+	__u64 refused;       /* dropped by its policy */
+	__u64 syns_answered; /* kept for early dispatch */
+	__u64 sockets_born;  /* kept for early dispatch */
+	__u64 limited;       /* kept for early dispatch */
+};
+
+/* ---- events: samples for `sluicectl drops` ------------------------------------------------- */
+
+struct event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u8 client_address[16];
+	__u8 local_address[16];
+	__u16 client_port;
+	__u16 local_port;
+	__u32 host_id;
+	__u32 cpu;
+	enum verdict verdict;
+	enum drop_reason reason;
+	__u8 pad[2];
+	char name[HOST_NAME_SHOWN_BYTES];
+};
+
+/* ---- schema: what all of the above was written by ------------------------------------------ */
+
+/* The key of the host hash. It lives as long as the maps, so that hosts stays good. */
+struct host_hash_key {
+	__u64 k0;
+	__u64 k1;
+};
+
+struct schema_value {
+	__u32 schema; /* CONTRACT_SCHEMA */
+	__u32 pad;
+	struct host_hash_key hash_key;
+};
+
+_Static_assert(sizeof(enum verdict) == 1, "enums in maps are one byte");
+_Static_assert(sizeof(struct listener_key) == 18, "no holes");
+_Static_assert(sizeof(struct listener_value) == 4, "no holes");
+_Static_assert(sizeof(struct host_value) == 64, "no holes");
+_Static_assert(sizeof(struct flow_key) == 36, "no holes");
+_Static_assert(sizeof(struct flow_value) == 16, "no holes");
+_Static_assert(sizeof(struct worker_value) == 16, "no holes");
+_Static_assert(sizeof(struct event) == 104, "no holes");
+_Static_assert(sizeof(struct schema_value) == 24, "no holes");
+
+#endif

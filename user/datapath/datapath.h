@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * datapath: the BPF side, as the agent sees it.
+ *
+ * Loads the programs of bpf/, pins them, attaches XDP to interfaces, writes the
+ * maps and reads them. libbpf is used in this folder and nowhere else. All of it
+ * happens in the network namespace of the calling thread.
+ *
+ *   <bpf-dir>/<netns inode>/v<schema>/<map>               flows, hosts, workers ...
+ *                                     prog_<program>      xdp_steer, sk_select
+ *                                     link_xdp_steer-<interface>
+ *
+ * Pins outlive the agent: steering goes on while no agent runs, and the next
+ * agent opens the same maps, puts its own program into the same link and loses
+ * no flow. Nothing here is needed to answer a request: where datapath_open
+ * fails the agent says why and goes on without it.
+ *
+ * Strings in options are borrowed for the call. Not thread-safe: one thread
+ * owns a struct datapath.
+ */
+#ifndef SLUICE_DATAPATH_DATAPATH_H
+#define SLUICE_DATAPATH_DATAPATH_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "bpf/contract.h"
+
+struct datapath;
+
+enum datapath_limits {
+	DATAPATH_INTERFACES_MAX = 16,
+	DATAPATH_FEATURES_MAX = 12 + DATAPATH_INTERFACES_MAX,
+};
+
+#define DATAPATH_DIR_DEFAULT "/sys/fs/bpf/sluice"
+
+/* ---- XDP modes ----------------------------------------------------------------------------- */
+
+enum xdp_mode {
+	XDP_MODE_OFF,     /* no XDP at all */
+	XDP_MODE_GENERIC, /* in the stack, any interface */
+	XDP_MODE_NATIVE,  /* in the driver */
+	XDP_MODE_AUTO,    /* native, else generic, else off: each interface for itself */
+};
+
+/* "off", "generic", "native", "auto". 0 or -EINVAL. */
+int xdp_mode_parse(struct str text, enum xdp_mode *mode);
+const char *xdp_mode_name(enum xdp_mode mode);
+
+/* ---- what this machine can do -------------------------------------------------------------- */
+
+struct datapath_feature {
+	char name[40]; /* "cpumap", "native_xdp:eth0" */
+	bool is_there;
+	char text[200]; /* what it is used for, or why it is missing; for people */
+};
+
+struct datapath_features {
+	size_t len;
+	struct datapath_feature at[DATAPATH_FEATURES_MAX];
+};
+
+/*
+ * Finds out by trying: loads small programs, makes small maps, and on interfaces
+ * that carry no XDP program attaches one for a moment. Leaves nothing behind.
+ * @interfaces are names; none is fine.
+ */
+void datapath_probe(const char *const *interfaces, size_t interface_count,
+		    struct datapath_features *features);
+/* NULL where there is none of that name. */
+const struct datapath_feature *datapath_feature_find(const struct datapath_features *features,
+						     const char *name);
+
+/* ---- open and close ------------------------------------------------------------------------ */
+
+struct datapath_listener {
+	struct addr addr; /* all zero bytes, or ::ffff:0.0.0.0, for every address */
+	enum listener_protocol protocol;
+	uint16_t id; /* below LISTENERS_MAX; the agent's number, also for datapath_set_socket */
+};
+
+struct datapath_options {
+	const char *bpf_dir; /* NULL: DATAPATH_DIR_DEFAULT; its bpffs is mounted where missing */
+	enum xdp_mode xdp;
+	const char *const *interfaces; /* where XDP is to be attached */
+	size_t interface_count;
+	const struct datapath_listener *listeners;
+	size_t listener_count;
+	const uint16_t *worker_cpus; /* the CPU of worker 0, 1, ... */
+	size_t worker_count;
+	uint32_t hosts_capacity; /* 0: the contract's */
+	uint32_t flows_capacity; /* 0: the contract's */
+};
+
+/*
+ * Opens the maps (those pinned by an earlier agent where there are any), loads
+ * the programs, attaches. All workers begin as gone: see datapath_set_worker.
+ *
+ * With XDP_MODE_NATIVE or _GENERIC an interface that cannot have it is an error,
+ * and nothing of what was there before is changed. With _AUTO datapath_interface
+ * says for each what it got and why. A foreign XDP program is never displaced;
+ * the text names it. Pins of another schema are refused (-EPROTO) with both
+ * numbers.
+ *
+ * 0 and @datapath (owned), or -errno with a text.
+ */
+int datapath_open(const struct datapath_options *options, struct datapath **datapath,
+		  struct err *err);
+
+/* Forgets everything in this process; pins, links and steering stay. Accepts NULL. */
+void datapath_close(struct datapath *datapath);
+
+/*
+ * Takes XDP off the interfaces, removes the pins and closes: after this nothing
+ * of sluice is in the kernel, except what open sockets still hold. Accepts NULL.
+ */
+void datapath_detach(struct datapath *datapath);
+
+/* As datapath_detach, for pins that an agent left behind. 0 also where there is nothing. */
+int datapath_remove(const char *bpf_dir, struct err *err);
+
+/* ---- what was opened ----------------------------------------------------------------------- */
+
+struct datapath_interface {
+	char name[IF_NAMESIZE];
+	unsigned int index;
+	enum xdp_mode mode; /* what it has: off, generic or native */
+	char text[200];     /* why not better; empty where nothing is to be said */
+};
+
+size_t datapath_interface_count(const struct datapath *datapath);
+const struct datapath_interface *datapath_interface(const struct datapath *datapath, size_t i);
+/* The directory of the pins, NUL-terminated. */
+const char *datapath_pin_dir(const struct datapath *datapath);
+/* True when pinned maps of an earlier agent were taken over. */
+bool datapath_is_taken_over(const struct datapath *datapath);
+/* False on kernels without the helpers that reading a host takes (before 5.18). */
+bool datapath_can_dispatch(const struct datapath *datapath);
+
+/* ---- listening sockets and workers --------------------------------------------------------- */
+
+/*
+ * Makes @fd the socket that sk_select gives new connections of @listener_id to
+ * when they come in on @worker's CPU, and attaches sk_select to its reuseport
+ * group. @fd is borrowed: a TCP socket that is bound with SO_REUSEPORT and
+ * listening. 0 or -errno with a text.
+ */
+int datapath_set_socket(struct datapath *datapath, uint16_t worker, uint16_t listener_id, int fd,
+			struct err *err);
+
+struct datapath_worker {
+	enum worker_state state;
+	uint32_t connections;
+	uint32_t load_permille; /* of its time, busy; WORKER_LOAD_STALLED_PERMILLE: no answer */
+};
+
+/* To be called at start, and whenever one of them changed (some times a second). */
+int datapath_set_worker(struct datapath *datapath, uint16_t worker,
+			const struct datapath_worker *state, struct err *err);
+
+/* ---- hosts --------------------------------------------------------------------------------- */
+
+/* The key that this datapath's hosts are hashed with. */
+struct host_hash_key datapath_hash_key(const struct datapath *datapath);
+
+/* "shop.example.com", or "*.example.com" for the wildcard's key; case and a final dot are ignored.
+ */
+struct host_key datapath_host_key(struct host_hash_key hash_key, struct str name);
+/* The key of the entry for all other hosts. */
+struct host_key datapath_host_key_catch_all(void);
+
+struct datapath_host {
+	struct host_key key;
+	struct host_value value; /* generation is filled in by datapath_sync_hosts */
+};
+
+/* For qsort: by key. */
+int datapath_host_compare(const void *a, const void *b);
+
+struct datapath_sync {
+	size_t added, changed, removed;
+	size_t refused; /* the map is full: these hosts are served, but not dispatched */
+};
+
+/*
+ * Makes the hosts map hold exactly @wanted (sorted by key; of equal keys the
+ * first counts), writing only what differs from what it holds. @generation goes
+ * into the entries that change. A full map is counted in @done, not an error.
+ * 0 or -errno with a text.
+ */
+int datapath_sync_hosts(struct datapath *datapath, const struct datapath_host *wanted,
+			size_t wanted_count, uint32_t generation, struct datapath_sync *done,
+			struct err *err);
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+/* The counters of all CPUs, summed. STATS_COUNTERS (bpf/contract.h) names them. */
+int datapath_read_stats(const struct datapath *datapath, struct stats *sum, struct err *err);
+
+struct datapath_map {
+	const char *name; /* borrowed for the call */
+	const char *type; /* "hash", "lru_hash", "array" ... */
+	uint32_t capacity;
+	uint32_t entries;
+	bool is_counted; /* entries means something (not for a ring buffer) */
+	uint32_t key_bytes;
+	uint32_t value_bytes;
+	uint64_t memory_bytes; /* as the kernel accounts for it */
+};
+
+/* Each map once, in the contract's order, until @on_map returns false. */
+void datapath_each_map(const struct datapath *datapath,
+		       bool (*on_map)(void *arg, const struct datapath_map *map), void *arg);
+
+struct datapath_flow {
+	struct flow_key key;
+	struct flow_value value;
+};
+
+/* Each flow, in no order, until @on_flow returns false. 0 or -errno with a text. */
+int datapath_each_flow(const struct datapath *datapath,
+		       bool (*on_flow)(void *arg, const struct datapath_flow *flow), void *arg,
+		       struct err *err);
+
+/*
+ * The same as JSON: an array member @name (NULL inside an array) of one object
+ * a map, an interface, a flow (at most @max of them), and one object of counters.
+ */
+void datapath_json_maps(const struct datapath *datapath, struct json *json, const char *name);
+void datapath_json_interfaces(const struct datapath *datapath, struct json *json, const char *name);
+void datapath_json_flows(const struct datapath *datapath, size_t max, struct json *json,
+			 const char *name);
+void datapath_json_stats(const struct datapath *datapath, struct json *json, const char *name);
+void datapath_json_features(const struct datapath_features *features, struct json *json,
+			    const char *name);
+
+/* The symbol of a value without its prefix, lower case: "steered", "active"; "?" for others. */
+const char *flow_state_name(enum flow_state state);
+const char *worker_state_name(enum worker_state state);
+const char *drop_reason_name(enum drop_reason reason);
+
+#endif
