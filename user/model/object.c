@@ -24,6 +24,13 @@ struct str object_pairs_find(struct object_pairs pairs, struct str key)
 	return str_of(NULL, 0);
 }
 
+uint64_t object_serial(void)
+{
+	static uint64_t last;
+
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
 void object_free(struct object *object)
 {
 	if (!object)

@@ -188,6 +188,8 @@ struct object {
 	struct str namespace; /* "default" when left out; empty for IngressClass */
 	struct str name;
 	struct str uid;
+	/* One number for one decoded object, from object_serial(); 0: unknown, never remembered. */
+	uint64_t serial;
 	int64_t created_s; /* creationTimestamp, seconds since 1970; 0 when absent */
 	struct object_pairs labels;
 	struct object_pairs annotations;
@@ -202,6 +204,9 @@ struct object {
 		struct object_config_map config_map;
 	};
 };
+
+/* The next serial: no two objects of a process have the same one. Any thread. */
+uint64_t object_serial(void);
 
 /* Frees the object with all it owns; accepts NULL. */
 void object_free(struct object *object);
