@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * maps: all maps of the datapath, and no others anywhere.
+ *
+ * Each program's object declares all of them; the loader makes them once (from
+ * maps.bpf.c), or finds them pinned, and gives every object the same ones. Sizes
+ * marked "at load" are set by the loader: they depend on CPUs or options.
+ */
+#ifndef SLUICE_BPF_MAPS_H
+#define SLUICE_BPF_MAPS_H
+
+/* Before bpf_helpers.h, which uses its types. */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "contract.h"
+
+/* Which address and port is which listener. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LISTENERS_MAX);
+	__type(key, struct listener_key);
+	__type(value, struct listener_value);
+} listeners SEC(".maps");
+
+/* Which workers own a host; size at load. Written by user space alone, so grown as needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, HOSTS_MAX);
+	__type(key, struct host_key);
+	__type(value, struct host_value);
+} hosts SEC(".maps");
+
+/* Which worker has a connection; size at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FLOWS_MAX);
+	__type(key, struct flow_key);
+	__type(value, struct flow_value);
+} flows SEC(".maps");
+
+/* Where a worker runs and how it is; which worker a CPU has. Rows at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WORKERS_MIN_ROWS);
+	__type(key, __u32);
+	__type(value, struct worker_value);
+} workers SEC(".maps");
+
+/* The way to another CPU: the value is its queue's length. CPUs at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CPUMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} steer_cpus SEC(".maps");
+
+/* Listening sockets, at worker_sock_slot(). Slots at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY);
+	__uint(max_entries, WORKERS_MIN_ROWS *LISTENERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} worker_socks SEC(".maps");
+
+/* One row: the counters of the CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stats);
+} stats SEC(".maps");
+
+/* Counters by host id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+	__uint(max_entries, HOST_STATS_MAX);
+	__type(key, __u32);
+	__type(value, struct host_counters);
+} host_stats SEC(".maps");
+
+/* Samples of what was dropped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EVENTS_BYTES);
+} events SEC(".maps");
+
+/* One row: who wrote all these. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct schema_value);
+} schema SEC(".maps");
+
+#endif

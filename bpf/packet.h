@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * packet: Ethernet to TCP, read once into what the steps ask for.
+ *
+ * Understood: no, one or two VLAN tags; IPv4 without options and IPv6 without
+ * extension headers; TCP. For everything else packet_read says what it was, and
+ * the packet passes: the stack knows more than we do.
+ */
+#ifndef SLUICE_BPF_PACKET_H
+#define SLUICE_BPF_PACKET_H
+
+#include <linux/in.h>
+
+#include "cursor.h"
+#include "flow.h"
+
+enum packet_kind {
+	PACKET_TCP,
+	PACKET_NOT_IP,
+	PACKET_MALFORMED,
+	PACKET_IPV4_OPTIONS,
+	PACKET_IPV6_EXTENSION,
+	PACKET_FRAGMENT,
+	PACKET_NOT_TCP,
+};
+
+struct packet {
+	struct flow_key flow;
+	__u32 payload_pos; /* offsets into the frame */
+	__u32 payload_end; /* by the IP header: frames are padded */
+	__u16 ethertype;
+	__u8 is_syn; /* without ACK */
+	__u8 is_fin;
+	__u8 is_rst;
+};
+
+enum {
+	VLAN_TAGS_MAX = 2,           /* a tag, or QinQ */
+	IPV4_FRAGMENT_BITS = 0x3fff, /* "more fragments" and the offset, RFC 791 3.1 */
+	TCP_HEADER_WORDS_MIN = 5,
+};
+
+static __always_inline int is_vlan(__u16 ethertype)
+{
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
+}
+
+/* Ethernet and its tags; leaves the type of what follows in packet->ethertype. */
+static __always_inline enum packet_kind packet_read_eth(struct cursor *cursor,
+							struct packet *packet)
+{
+	struct ethhdr *eth = take_eth(cursor);
+
+	if (!eth)
+		return PACKET_MALFORMED;
+	packet->ethertype = host_order(eth->h_proto);
+	for (int i = 0; i < VLAN_TAGS_MAX && is_vlan(packet->ethertype); i++) {
+		struct vlan_tag *tag = take_vlan(cursor);
+
+		if (!tag)
+			return PACKET_MALFORMED;
+		packet->ethertype = host_order(tag->next_type);
+	}
+	return PACKET_TCP;
+}
+
+static __always_inline enum packet_kind packet_read_ipv4(struct cursor *cursor,
+							 struct packet *packet)
+{
+	__u32 start = cursor_offset(cursor);
+	struct iphdr *ip = take_ipv4(cursor);
+
+	if (!ip || ip->version != 4 || ip->ihl < 5)
+		return PACKET_MALFORMED;
+	if (ip->ihl != 5)
+		return PACKET_IPV4_OPTIONS;
+	if (host_order(ip->frag_off) & IPV4_FRAGMENT_BITS)
+		return PACKET_FRAGMENT;
+	if (ip->protocol != IPPROTO_TCP)
+		return PACKET_NOT_TCP;
+	flow_key_ipv4(&packet->flow, ip->saddr, ip->daddr);
+	packet->payload_end = start + host_order(ip->tot_len);
+	return PACKET_TCP;
+}
+
+/* The next-header numbers of IPv6 that are not an upper layer (RFC 8200 4, RFC 4302, RFC 6275 ...).
+ */
+static __always_inline int is_ipv6_extension(__u8 next_header)
+{
+	switch (next_header) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_FRAGMENT:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_AH:
+	case IPPROTO_MH:
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline enum packet_kind packet_read_ipv6(struct cursor *cursor,
+							 struct packet *packet)
+{
+	struct ipv6hdr *ip = take_ipv6(cursor);
+
+	if (!ip || ip->version != 6)
+		return PACKET_MALFORMED;
+	if (is_ipv6_extension(ip->nexthdr))
+		return PACKET_IPV6_EXTENSION;
+	if (ip->nexthdr != IPPROTO_TCP)
+		return PACKET_NOT_TCP;
+	flow_key_ipv6(&packet->flow, &ip->saddr, &ip->daddr);
+	packet->payload_end = cursor_offset(cursor) + host_order(ip->payload_len);
+	return PACKET_TCP;
+}
+
+static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,
+							struct packet *packet)
+{
+	__u32 start = cursor_offset(cursor);
+	struct tcphdr *tcp = take_tcp(cursor);
+
+	if (!tcp || tcp->doff < TCP_HEADER_WORDS_MIN)
+		return PACKET_MALFORMED;
+	flow_key_ports(&packet->flow, tcp->source, tcp->dest);
+	packet->payload_pos = start + tcp->doff * 4u;
+	if (packet->payload_pos > packet->payload_end)
+		return PACKET_MALFORMED;
+	packet->is_syn = tcp->syn && !tcp->ack;
+	packet->is_fin = tcp->fin;
+	packet->is_rst = tcp->rst;
+	return PACKET_TCP;
+}
+
+/* Reads the headers; PACKET_TCP means that all of @packet is filled in. */
+static __always_inline enum packet_kind packet_read(struct cursor *cursor, struct packet *packet)
+{
+	enum packet_kind kind = packet_read_eth(cursor, packet);
+
+	if (kind != PACKET_TCP)
+		return kind;
+	if (packet->ethertype == ETH_P_IP)
+		kind = packet_read_ipv4(cursor, packet);
+	else if (packet->ethertype == ETH_P_IPV6)
+		kind = packet_read_ipv6(cursor, packet);
+	else
+		kind = PACKET_NOT_IP;
+	if (kind != PACKET_TCP)
+		return kind;
+	return packet_read_tcp(cursor, packet);
+}
+
+#endif
