@@ -103,14 +103,14 @@ static __always_inline __u32 host_len_without_final_dot(const struct host_name *
 	return name->len && bytes[last] == '.' ? last : name->len;
 }
 
-/* Of name->len (1 to 255) bytes. Never HOST_HASH_CATCH_ALL. */
-static __noinline __u64 host_hash(struct host_hash_key key, const struct host_name *name)
+/* Of name->len (1 to 255) bytes; @k0 and @k1 are the key. Never HOST_HASH_CATCH_ALL. */
+static __noinline __u64 host_hash(__u64 k0, __u64 k1, const struct host_name *name)
 {
 	__u32 len = host_len_without_final_dot(name) & HOST_NAME_MAX_BYTES;
 	__u64 last, hash;
 	struct sip sip;
 
-	sip_start(&sip, key.k0, key.k1);
+	sip_start(&sip, k0, k1);
 	for (__u32 i = 0; i < HOST_NAME_WORDS - 1 && i * 8 + 8 <= len; i++)
 		sip_absorb(&sip, word_lower(word_from_memory(name->words[i])));
 	last = word_lower(word_from_memory(name->words[len / 8]));

@@ -157,8 +157,7 @@ static __always_inline struct host_value *find_host(struct steering *s,
 						    const struct payload *payload,
 						    struct host_name *name)
 {
-	struct host_hash_key secret = { .k0 = hash_key.k0, .k1 = hash_key.k1 };
-	struct host_key key = { .hash = host_hash(secret, name) };
+	struct host_key key = { .hash = host_hash(hash_key.k0, hash_key.k1, name) };
 	struct host_value *host = bpf_map_lookup_elem(&hosts, &key);
 
 	if (host) {
@@ -166,7 +165,7 @@ static __always_inline struct host_value *find_host(struct steering *s,
 		return host;
 	}
 	if (host_to_wildcard(payload, name) == 0) {
-		key.hash = host_hash(secret, name);
+		key.hash = host_hash(hash_key.k0, hash_key.k1, name);
 		host = bpf_map_lookup_elem(&hosts, &key);
 		if (host) {
 			count(&s->stats->host_wildcard);
