@@ -16,13 +16,17 @@ it was born, so one Python process can be client, operator and endpoint at once.
 import atexit
 import contextlib
 import ctypes
+import fcntl
+import glob
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -70,6 +74,17 @@ def end(process, seconds=5):
     return process.wait()
 
 
+def _end_with_parent():
+    _libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def wait_sent(sock):
+    """Returns when the other side has acknowledged every byte written so far."""
+    def unacknowledged():
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder)
+    poll("the bytes acknowledged", lambda: unacknowledged() == 0, 5, 0.001)
+
+
 class Namespace:
     def __init__(self, name):
         self.name = name
@@ -101,7 +116,9 @@ class Namespace:
         return run(*self.command(*command), **options)
 
     def popen(self, *command, **options):
-        return subprocess.Popen(self.command(*command), **options)
+        """Starts a command in a session of its own (Ctrl-C is ours to handle) that ends with us."""
+        return subprocess.Popen(self.command(*command), start_new_session=True,
+                                preexec_fn=_end_with_parent, **options)
 
     def ip(self, *lines):
         run("ip", "-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
@@ -116,7 +133,14 @@ class Namespace:
         with self.entered():
             return socket.socket(family, kind)
 
+    def pids(self):
+        return [int(pid) for pid in run("ip", "netns", "pids", self.name).split()]
+
     def close(self):
+        """Ends what still runs inside, so that an orphan of a killed parent does not stay."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         os.close(self._fd)
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
 
@@ -124,10 +148,10 @@ class Namespace:
 class World:
     """Three namespaces, their wires, a bpffs and a directory of their own. Close it, always."""
 
-    def __init__(self, prefix=None, native=False):
+    def __init__(self, native=False, prefix=None, directory=None):
         self.prefix = prefix or f"{PREFIX}{os.getpid()}-{World.count}-"
         World.count += 1
-        self.dir = tempfile.mkdtemp(prefix=self.prefix)
+        self.dir = directory or tempfile.mkdtemp(prefix=self.prefix)
         self.bpffs = os.path.join(self.dir, "bpf")
         self._closing = contextlib.ExitStack()
         self._closing.callback(shutil.rmtree, self.dir, ignore_errors=True)
@@ -145,7 +169,7 @@ class World:
         return space
 
     def _build(self, native):
-        os.mkdir(self.bpffs)
+        os.makedirs(self.bpffs)
         run("mount", "-t", "bpf", "bpf", self.bpffs)
         self._closing.callback(subprocess.run, ["umount", "-l", self.bpffs], check=False)
         self.client = self._namespace("client")
@@ -207,11 +231,22 @@ World.count = 0
 PREFIX = "sluice-e2e-"
 
 
-def sweep():
-    """Removes what a killed run of these tests left behind: only of processes that are gone."""
+def forget(prefix, directories):
+    """Removes namespaces and directories that a killed run left behind."""
+    for path in directories:
+        subprocess.run(["umount", "-l", os.path.join(path, "bpf")], capture_output=True, check=False)
+        shutil.rmtree(path, ignore_errors=True)
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False)
-    names = re.findall(r"^(\S+)", listed.stdout, re.M)
-    for name in names:
-        owner = re.match(re.escape(PREFIX) + r"(\d+)-", name)
-        if owner and not os.path.exists(f"/proc/{owner.group(1)}"):
+    for name in re.findall(r"^(\S+)", listed.stdout, re.M):
+        if name.startswith(prefix):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def sweep():
+    """Removes what killed runs of these tests left behind: only of processes that are gone."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False)
+    names = listed.stdout.split() + os.listdir(tempfile.gettempdir())
+    for owner in {m.group(1) for m in map(re.compile(PREFIX + r"(\d+)-").match, names) if m}:
+        if not os.path.exists(f"/proc/{owner}"):
+            prefix = f"{PREFIX}{owner}-"
+            forget(prefix, glob.glob(os.path.join(tempfile.gettempdir(), prefix + "*")))
