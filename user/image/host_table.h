@@ -20,6 +20,7 @@
 #ifndef SLUICE_IMAGE_HOST_TABLE_H
 #define SLUICE_IMAGE_HOST_TABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/siphash.h"
@@ -41,14 +42,32 @@ struct host_table_keys {
 /* Both keys from one: a secret of the node, or a constant for golden files. */
 struct host_table_keys host_table_keys_of(struct siphash_key key);
 
+static inline uint32_t host_table_tag(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32);
+}
+
 /* The hash under which the rule host @key ("a.b" or "*.b") is filed. */
 uint64_t host_table_hash(const struct host_table_keys *keys, struct str key);
 
+/* What is to be found under a hash. */
+struct host_table_item {
+	uint64_t hash;
+	uint32_t entry;
+};
+
 /*
- * Allocates slots (mem_free) for @count hashes, entry i being i, except where skip[i]; @skip may
- * be NULL. Never fails. *@slot_count is a power of two, at least 2 * @count.
+ * Slots for @items, allocated (mem_free); never NULL. *@slot_count is a power of two, at least
+ * 2 * @count.
  */
-struct host_slot *host_table_new(const uint64_t *hashes, const unsigned char *skip, uint32_t count,
+struct host_slot *host_table_new(const struct host_table_item *items, uint32_t count,
 				 uint32_t *slot_count);
+
+/*
+ * The shape of a table that was read: size, load, each entry below @entry_limit, @entry_count of
+ * them. Whether each name is found the caller asks afterwards, with its own lookup.
+ */
+bool host_table_is_sound(const struct host_slot *slots, uint32_t slot_count, uint32_t entry_limit,
+			 uint32_t entry_count);
 
 #endif

@@ -64,7 +64,7 @@ struct str host_key_parent(struct str key);
  *
  * 0; -EINVAL where @path does not begin with '/', holds a raw control character, a '%' without
  * two hexadecimal digits or "%00", or climbs above the root; -ENAMETOOLONG where @room_bytes are
- * too few (PATH_KEY_GROWTH * path.len always suffice).
+ * too few (PATH_KEY_GROWTH * path.len always suffice). @room must not overlap @path.
  */
 int path_key(struct str path, char *room, size_t room_bytes, struct str *key);
 

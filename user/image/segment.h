@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -79,6 +80,8 @@ int segment_check(struct str bytes, const struct segment_shape *shape, struct er
 
 /* The first element of section @index of a checked segment. */
 const void *segment_at(struct str bytes, uint32_t index);
+/* How many elements it has. */
+uint32_t segment_count(struct str bytes, uint32_t index);
 
 /*
  * Room for a segment with @counts[i] elements in section i: zeroed, its segment_header filled in.
@@ -86,6 +89,9 @@ const void *segment_at(struct str bytes, uint32_t index);
  */
 int segment_new(const struct segment_shape *shape, const size_t counts[], uint64_t generation,
 		char **bytes, size_t *len);
+
+/* Copies the elements of each section, as many as segment_new was told, from @from[i]. */
+void segment_fill(const struct segment_shape *shape, char *bytes, const void *const from[]);
 
 /* True where @text lies inside of strings of @strings_bytes. */
 static inline bool segment_text_fits(struct segment_text text, uint32_t strings_bytes)
@@ -95,5 +101,8 @@ static inline bool segment_text_fits(struct segment_text text, uint32_t strings_
 
 /* True where all @len bytes at @at are zero: room kept for later versions must be. */
 bool segment_is_zero(const void *at, size_t len);
+
+/* For dumps: 'text', with everything that is not printable ASCII as \xNN. */
+void segment_print_text(struct buf *out, struct str text);
 
 #endif
