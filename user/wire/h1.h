@@ -39,55 +39,56 @@ enum {
 
 /*
  * Why a message was refused. Numbers are for ever: metrics and logs carry them.
- * X(number, NAME, status to answer a request with, text). A response refused for
- * any of them means 502.
+ * X(number, NAME, status to answer a request with, "word", text). A response refused
+ * for any of them means 502.
  */
 #define H1_REASONS(X)                                                                              \
-	X(0, NONE, 200, "not refused")                                                             \
-	X(1, METHOD, 400, "method is not a token")                                                 \
-	X(2, CONNECT, 501, "CONNECT is not served")                                                \
-	X(3, TARGET_BYTE, 400, "control, space or 8-bit byte in the target")                       \
-	X(4, TARGET_FORM, 400, "target is neither a path nor an http URL")                         \
-	X(5, TARGET_TOO_LONG, 414, "target too long")                                              \
-	X(6, VERSION_SYNTAX, 400, "malformed HTTP version")                                        \
-	X(7, VERSION, 505, "HTTP version not supported")                                           \
-	X(8, H2_PREFACE, 400, "HTTP/2 connection preface")                                         \
-	X(9, EMPTY_LINES, 400, "more than one empty line before the request")                      \
-	X(10, BARE_CR, 400, "CR without LF")                                                       \
-	X(11, BARE_LF, 400, "LF without CR")                                                       \
-	X(12, NAME_EMPTY, 400, "empty field name")                                                 \
-	X(13, NAME_BYTE, 400, "field name is not a token")                                         \
-	X(14, NAME_SPACE, 400, "space before the colon")                                           \
-	X(15, VALUE_BYTE, 400, "control byte in a field value")                                    \
-	X(16, FOLDED, 400, "line begins with a space (obsolete folding)")                          \
-	X(17, FIELDS_TOO_MANY, 431, "too many fields")                                             \
-	X(18, HEAD_TOO_LONG, 431, "head too long")                                                 \
-	X(19, HOST_MISSING, 400, "no Host")                                                        \
-	X(20, HOST_REPEATED, 400, "more than one Host")                                            \
-	X(21, HOST_SYNTAX, 400, "malformed Host")                                                  \
-	X(22, LENGTH_REPEATED, 400, "more than one Content-Length")                                \
-	X(23, LENGTH_SYNTAX, 400, "malformed Content-Length")                                      \
-	X(24, CODING_REPEATED, 400, "more than one Transfer-Encoding")                             \
-	X(25, CODING, 400, "Transfer-Encoding other than chunked")                                 \
-	X(26, CODING_AND_LENGTH, 400, "both Transfer-Encoding and Content-Length")                 \
-	X(27, CODING_IN_1_0, 400, "Transfer-Encoding in HTTP/1.0")                                 \
-	X(28, CONNECTION_SYNTAX, 400, "malformed Connection")                                      \
-	X(29, STATUS_LINE, 400, "malformed status line")                                           \
-	X(30, CHUNK_SIZE, 400, "malformed chunk size")                                             \
-	X(31, CHUNK_SIZE_TOO_BIG, 400, "chunk size too big")                                       \
-	X(32, CHUNK_END, 400, "chunk data not followed by CRLF")                                   \
-	X(33, CHUNK_EXTENSION, 400, "malformed or too long chunk extension")                       \
-	X(34, TRAILER, 400, "malformed or too long trailer section")                               \
-	X(35, UPGRADE_SYNTAX, 400, "malformed Upgrade")                                            \
-	X(36, CODING_UNEXPECTED, 400, "Transfer-Encoding in a response that has no body")
+	X(0, NONE, 200, "none", "not refused")                                                     \
+	X(1, METHOD, 400, "method", "method is not a token")                                       \
+	X(2, CONNECT, 501, "connect", "CONNECT is not served")                                     \
+	X(3, TARGET_BYTE, 400, "target_byte", "control, space or 8-bit byte in the target")        \
+	X(4, TARGET_FORM, 400, "target_form", "target is neither a path nor an http URL")          \
+	X(5, TARGET_TOO_LONG, 414, "target_too_long", "target too long")                           \
+	X(6, VERSION_SYNTAX, 400, "version_syntax", "malformed HTTP version")                      \
+	X(7, VERSION, 505, "version", "HTTP version not supported")                                \
+	X(8, H2_PREFACE, 400, "h2_preface", "HTTP/2 connection preface")                           \
+	X(9, EMPTY_LINES, 400, "empty_lines", "more than one empty line before the request")       \
+	X(10, BARE_CR, 400, "bare_cr", "CR without LF")                                            \
+	X(11, BARE_LF, 400, "bare_lf", "LF without CR")                                            \
+	X(12, NAME_EMPTY, 400, "name_empty", "empty field name")                                   \
+	X(13, NAME_BYTE, 400, "name_byte", "field name is not a token")                            \
+	X(14, NAME_SPACE, 400, "name_space", "space before the colon")                             \
+	X(15, VALUE_BYTE, 400, "value_byte", "control byte in a field value")                      \
+	X(16, FOLDED, 400, "folded", "line begins with a space (obsolete folding)")                \
+	X(17, FIELDS_TOO_MANY, 431, "fields_too_many", "too many fields")                          \
+	X(18, HEAD_TOO_LONG, 431, "head_too_long", "head too long")                                \
+	X(19, HOST_MISSING, 400, "host_missing", "no Host")                                        \
+	X(20, HOST_REPEATED, 400, "host_repeated", "more than one Host")                           \
+	X(21, HOST_SYNTAX, 400, "host_syntax", "malformed Host")                                   \
+	X(22, LENGTH_REPEATED, 400, "length_repeated", "more than one Content-Length")             \
+	X(23, LENGTH_SYNTAX, 400, "length_syntax", "malformed Content-Length")                     \
+	X(24, CODING_REPEATED, 400, "coding_repeated", "more than one Transfer-Encoding")          \
+	X(25, CODING, 400, "coding", "Transfer-Encoding other than chunked")                       \
+	X(26, CODING_AND_LENGTH, 400, "coding_and_length",                                         \
+	  "both Transfer-Encoding and Content-Length")                                             \
+	X(27, CODING_IN_1_0, 400, "coding_in_1_0", "Transfer-Encoding in HTTP/1.0")                \
+	X(28, CONNECTION_SYNTAX, 400, "connection_syntax", "malformed Connection")                 \
+	X(29, STATUS_LINE, 400, "status_line", "malformed status line")                            \
+	X(30, CHUNK_SIZE, 400, "chunk_size", "malformed chunk size")                               \
+	X(31, CHUNK_SIZE_TOO_BIG, 400, "chunk_size_too_big", "chunk size too big")                 \
+	X(32, CHUNK_END, 400, "chunk_end", "chunk data not followed by CRLF")                      \
+	X(33, CHUNK_EXTENSION, 400, "chunk_extension", "malformed or too long chunk extension")    \
+	X(34, TRAILER, 400, "trailer", "malformed or too long trailer section")                    \
+	X(35, CODING_UNEXPECTED, 400, "coding_unexpected",                                         \
+	  "Transfer-Encoding in a response that has no body")
 
-#define H1_REASON_ROW(number, name, status, text) H1_REASON_##name = (number),
+#define H1_REASON_ROW(number, name, status, word, text) H1_REASON_##name = (number),
 enum h1_reason { H1_REASONS(H1_REASON_ROW) H1_REASON_COUNT };
 #undef H1_REASON_ROW
 
 unsigned h1_reason_status(enum h1_reason reason);
 const char *h1_reason_text(enum h1_reason reason);
-/* The name in lower case, for metrics: "host_missing". */
+/* A word for metrics: "host_missing". */
 const char *h1_reason_name(enum h1_reason reason);
 
 enum h1_progress { H1_DONE, H1_MORE, H1_REFUSED };
@@ -206,7 +207,6 @@ enum h1_target {
 };
 
 struct h1_request {
-	struct h1_head head;
 	uint8_t method;        /* enum h1_method */
 	uint8_t target_form;   /* enum h1_target */
 	bool expects_continue; /* Expect: 100-continue, and not HTTP/1.0 */
@@ -230,6 +230,7 @@ struct h1_request {
 	 */
 	struct h1_span authority;
 	struct h1_span host; /* without the port; IPv6 keeps its brackets */
+	struct h1_head head; /* last: its arrays are not cleared between messages */
 };
 
 /* Makes @request ready for a new message. @max_bytes: of the head, at most H1_HEAD_BYTES_MAX. */
@@ -243,7 +244,6 @@ void h1_request_init(struct h1_request *request, size_t max_bytes);
 enum h1_progress h1_request_parse(struct h1_request *request, struct str bytes);
 
 struct h1_response {
-	struct h1_head head;
 	/* Fixed after init. */
 	bool is_for_head; /* the request was HEAD: no body whatever the fields say */
 	/* Result. */
@@ -251,7 +251,8 @@ struct h1_response {
 	/* 1xx and 204 must not be sent with Content-Length (RFC 9110 8.6): drop the field. */
 	bool forbids_length;
 	bool is_upgrade; /* 101 with Connection: upgrade and an Upgrade field: bytes, from now on */
-	struct h1_span reason;
+	struct h1_span phrase; /* "OK"; may be empty */
+	struct h1_head head;   /* last: its arrays are not cleared between messages */
 };
 
 /* @is_for_head: the request's method was HEAD. */

@@ -45,6 +45,8 @@ void h1_add_u64(struct h1_out *out, uint64_t value);
 void h1_add_hex(struct h1_out *out, uint64_t value);
 /* "HTTP/1.1 404 Not Found" CR LF; a status without a phrase gets an empty one. */
 void h1_add_status_line(struct h1_out *out, unsigned status);
+/* As above, with another phrase, such as the one an endpoint sent. */
+void h1_add_status_line_as(struct h1_out *out, unsigned status, struct str phrase);
 /* name ": " value CR LF */
 void h1_add_field(struct h1_out *out, struct str name, struct str value);
 void h1_add_field_u64(struct h1_out *out, struct str name, uint64_t value);
