@@ -28,8 +28,8 @@ def meta(name, namespace="default", **more):
     return {"name": name, "namespace": namespace, **more}
 
 
-def ingress_class(name="sluice", profile=None, controller=CONTROLLER, default=False):
-    """The class, with a ConfigMap as its parameters when it has a profile."""
+def ingress_class(name="sluice", profile=None, controller=CONTROLLER, default=False, **parameters):
+    """The class, with a ConfigMap as its parameters when it has a profile; more of them by name."""
     item = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
             "metadata": {"name": name}, "spec": {"controller": controller}}
     if default:
@@ -39,7 +39,8 @@ def ingress_class(name="sluice", profile=None, controller=CONTROLLER, default=Fa
     item["spec"]["parameters"] = {"kind": "ConfigMap", "name": f"{name}-parameters",
                                   "namespace": "default", "scope": "Namespace"}
     return [item, {"apiVersion": "v1", "kind": "ConfigMap",
-                   "metadata": meta(f"{name}-parameters"), "data": {"profile": profile}}]
+                   "metadata": meta(f"{name}-parameters"), "data": {
+                       "profile": profile, **{k.replace("_", "-"): v for k, v in parameters.items()}}}]
 
 
 def port_of(port):

@@ -488,6 +488,49 @@ def test_endpoint_that_never_accepts_is_504(on):
     assert time.monotonic() - began < 20
 
 
+def timeouts(site):
+    """One second for each, by annotation."""
+    def timed(name, backend):
+        return ingress(name, rule(f"{name}.timeout.test", ("/", "Prefix", backend)),
+                       annotations={f"nginx.ingress.kubernetes.io/proxy-{name}-timeout": "1"})
+    return [site.backends.make("echo"), service("silent"), slice_of("silent", [SILENT]),
+            timed("connect", "silent"), timed("read", "echo"), timed("send", "echo")]
+
+
+def test_timeouts_end_what_takes_too_long(site):
+    site.use(("timeouts", timeouts))
+    for host, target in (("connect.timeout.test", "/"), ("read.timeout.test", "/?delay=20")):
+        began = time.monotonic()
+        reply = site.get(host, target, timeout=20)
+        assert reply.status == 504 and reply["Date"] and reply["Server"], host
+        assert 0.9 < time.monotonic() - began < 10, host
+
+
+def test_read_timeout_is_the_gap_between_two_reads(site):
+    """A body that comes slowly but steadily is not cut; one that stalls is."""
+    site.use(("timeouts", timeouts))
+    assert len(site.get("read.timeout.test", "/?bytes=200000&stall=0.6").body) == 200_000
+    with pytest.raises((Malformed, Closed, ConnectionResetError)):
+        site.get("read.timeout.test", "/?bytes=200000&stall=20", timeout=15)
+
+
+def test_send_timeout_ends_an_upload_that_nobody_reads(site):
+    site.use(("timeouts", timeouts))
+    began = time.monotonic()
+    with site.connect(timeout=20) as connection:
+        connection.send(head_of("POST", "/?pause=30", "send.timeout.test", {"Content-Length": 64 * MIB}))
+        try:
+            for _ in range(64):
+                connection.send(bytes(MIB))
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        try:
+            assert connection.reply("POST").status == 504
+        except ConnectionResetError:
+            pass
+    assert time.monotonic() - began < 15
+
+
 @pytest.mark.parametrize("drop", ["now", "head"])
 def test_endpoint_that_breaks_off_before_its_answer_is_502(on, drop):
     assert on.get(HOST, f"/?drop={drop}", method="POST", body=b"x").status == 502

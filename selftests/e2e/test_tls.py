@@ -195,13 +195,17 @@ def test_redirect_names_no_port_and_spares_the_acme_challenge(profile_site):
         assert connection.get("tls.red.test", "/.well-known/acme-challenge/abc").status == 200
 
 
-def test_default_certificate_can_be_given(start_site):
-    """A catch-all TLS entry: spec.tls without hosts is the certificate of everything else."""
-    site = start_site()
+def test_default_certificate_can_be_given(site):
+    """The class names a Secret: its certificate is shown to whoever asks for no known name."""
     pair = site.authority.pair("default.tls.test")
-    site.apply("tls.yaml", site.authority.secret("default-tls", pair=pair), site.backends.make("d"),
-               ingress("d", rule("d.test", ("/", "Prefix", "d")), tls=[("default-tls",)]))
-    assert shown(site, "unknown.test") == der_of(pair)
+    site.apply("default-tls.yaml", site.authority.secret("default-tls", pair=pair),
+               ingress_class(profile="conformance", default_ssl_certificate="default/default-tls"))
+    site.manifests.remove("00-class.yaml")
+    site.settle()
+    assert shown(site, "unknown.test") == shown(site, None) == der_of(pair)
+    site.manifests.write("00-class.yaml", ingress_class(profile="conformance"))
+    site.remove("default-tls.yaml")
+    assert shown(site, "unknown.test") != der_of(pair)
 
 
 def test_slow_handshake_does_not_hold_others(site):
