@@ -369,7 +369,12 @@ static __always_inline int act(struct steering *s, enum verdict verdict)
 	return XDP_REDIRECT;
 }
 
-SEC("xdp.frags")
+/*
+ * Understands packets in several buffers: headers are in the first, and payload
+ * is read with a helper that knows the others. The loader sets the flag that
+ * says so (SEC("xdp.frags") would), as kernels before 5.18 refuse it.
+ */
+SEC("xdp")
 int xdp_steer(struct xdp_md *ctx)
 {
 	struct steering s = { .stats = stats_here() };

@@ -101,13 +101,14 @@ struct datapath_options {
 
 /*
  * Opens the maps (those pinned by an earlier agent where there are any), loads
- * the programs, attaches. All workers begin as gone: see datapath_set_worker.
+ * the programs, attaches. Workers begin as gone, or as an earlier agent left
+ * them: see datapath_set_worker. Capacities count when the maps are made.
  *
  * With XDP_MODE_NATIVE or _GENERIC an interface that cannot have it is an error,
- * and nothing of what was there before is changed. With _AUTO datapath_interface
+ * and what this call attached is taken off again. With _AUTO datapath_interface
  * says for each what it got and why. A foreign XDP program is never displaced;
  * the text names it. Pins of another schema are refused (-EPROTO) with both
- * numbers.
+ * numbers. Our links on interfaces that are no longer wanted are removed.
  *
  * 0 and @datapath (owned), or -errno with a text.
  */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal: what the files of this folder share, and nobody else sees.
+ *
+ *   probe.c    what the kernel can do
+ *   pin.c      bpffs: directories, locks, publishing, taking away
+ *   load.c     maps and programs: made, or found pinned
+ *   attach.c   XDP on interfaces, by link
+ *   datapath.c open, close; listeners, workers, sockets
+ *   hosts.c    the hosts map follows the plan
+ *   look.c     reads maps and counters
+ *   show.c     the same as JSON, and names of enums
+ */
+#ifndef SLUICE_DATAPATH_INTERNAL_H
+#define SLUICE_DATAPATH_INTERNAL_H
+
+#include <limits.h>
+
+#include "base/vec.h"
+#include "datapath/datapath.h"
+
+/* All maps, in the order in which they are shown. */
+#define DATAPATH_MAPS(X)                                                                           \
+	X(LISTENERS, listeners)                                                                    \
+	X(HOSTS, hosts)                                                                            \
+	X(FLOWS, flows)                                                                            \
+	X(WORKERS, workers)                                                                        \
+	X(STEER_CPUS, steer_cpus)                                                                  \
+	X(WORKER_SOCKS, worker_socks)                                                              \
+	X(STATS, stats)                                                                            \
+	X(HOST_STATS, host_stats)                                                                  \
+	X(EVENTS, events)                                                                          \
+	X(SCHEMA, schema)
+
+#define DATAPATH_MAP_ENUM(id, name) MAP_##id,
+enum map_id {
+	DATAPATH_MAPS(DATAPATH_MAP_ENUM) MAP_COUNT,
+};
+
+extern const char *const map_names[MAP_COUNT];
+
+enum {
+	PIN_PATH_MAX = 512,
+	PIN_DIR_MODE = 0750,
+	PIN_FILE_MODE = 0640,
+	STEER_QUEUE_PACKETS = 2048,
+	BATCH_ENTRIES = 4096,
+};
+
+/* A link of ours on an interface. */
+struct attachment {
+	struct datapath_interface interface;
+	int link_fd; /* -1: none */
+};
+
+struct datapath {
+	/* fixed after open */
+	char netns_dir[PIN_PATH_MAX]; /* <bpf-dir>/<netns inode> */
+	char pin_dir[PIN_PATH_MAX];   /* netns_dir/v<schema> */
+	enum xdp_mode xdp;            /* as asked for */
+	bool is_taken_over;
+	bool can_dispatch;
+	size_t worker_count;
+	struct host_hash_key hash_key;
+	int map_fds[MAP_COUNT]; /* -1: none */
+	int steer_fd;           /* programs; -1: none */
+	int select_fd;
+
+	struct attachment attachments[DATAPATH_INTERFACES_MAX];
+	size_t attachment_count;
+
+	/* what the hosts map holds, sorted by key */
+	struct VEC(struct datapath_host) hosts;
+	bool is_hosts_known; /* hosts was read back or written */
+};
+
+/* ---- pin.c ---------------------------------------------------------------------------------- */
+
+/* Fills in netns_dir and pin_dir for the network namespace of this thread. */
+int pin_paths(struct datapath *dp, const char *bpf_dir, struct err *err);
+/* Mounts bpffs where it is missing and makes netns_dir. */
+int pin_prepare(struct datapath *dp, const char *bpf_dir, struct err *err);
+/* A descriptor that holds the writers' lock until it is closed, or -errno. */
+int pin_lock(const struct datapath *dp, struct err *err);
+/* True where pin_dir is there. */
+bool pin_is_published(const struct datapath *dp);
+/* Refuses links that programs of another schema still hold. */
+int pin_check_other_schemas(const struct datapath *dp, struct err *err);
+/* Pins @fd as @name in pin_dir, in the place of what has that name. */
+int pin_replace(const struct datapath *dp, int fd, const char *name, struct err *err);
+/* The descriptor of what is pinned as @name, or -errno. */
+int pin_open(const struct datapath *dp, const char *name);
+void pin_remove(const struct datapath *dp, const char *name);
+/* Pins all maps in a directory of its own and renames that to pin_dir. */
+int pin_publish(const struct datapath *dp, struct err *err);
+/* Removes pin_dir with all that is in it. */
+void pin_remove_all(const struct datapath *dp);
+/* "link_xdp_steer-<interface>"; bpffs takes no dots in names, so they become %2e. */
+void pin_link_name(const char *interface, char name[PIN_PATH_MAX]);
+/* Calls @on_link with the interface's name of each link in pin_dir. */
+void pin_each_link(const struct datapath *dp, void (*on_link)(void *arg, const char *interface),
+		   void *arg);
+
+/* ---- load.c --------------------------------------------------------------------------------- */
+
+/* Makes the maps, or opens those that are pinned. */
+int load_maps(struct datapath *dp, const struct datapath_options *options, struct err *err);
+/* Loads sk_select and, unless XDP is off, xdp_steer. */
+int load_programs(struct datapath *dp, const struct datapath_options *options, struct err *err);
+/* libbpf's own messages go to our log, at debug level. */
+void load_quiet_libbpf(void);
+
+/* ---- attach.c ------------------------------------------------------------------------------- */
+
+/* Attaches to the interfaces of @options, and takes XDP off all others that have our link. */
+int attach_all(struct datapath *dp, const struct datapath_options *options, struct err *err);
+/* Takes all our links off. */
+void attach_remove_all(struct datapath *dp);
+
+/* ---- probe.c -------------------------------------------------------------------------------- */
+
+/* The helpers for reading a payload of several buffers: bpf_loop, bpf_xdp_load_bytes. */
+bool probe_can_dispatch(void);
+/* The fewest instructions that are an XDP program: lets all pass. A descriptor or -errno. */
+int probe_load_pass(bool has_frags);
+/*
+ * Says what XDP program @ifindex carries: "" where it has none. @id is its id
+ * or 0, @mode how it is attached.
+ */
+void probe_xdp_program(unsigned int ifindex, uint32_t *id, enum xdp_mode *mode, char name[32]);
+
+/* ---- look.c --------------------------------------------------------------------------------- */
+
+/* Every entry of a hash map in batches: @on_entries until it returns false. 0 or -errno. */
+int look_each_batch(int fd,
+		    bool (*on_entries)(void *arg, const void *keys, const void *values,
+				       size_t count),
+		    void *arg);
+
+#endif
