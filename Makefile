@@ -12,7 +12,7 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 CLANG   ?= clang
-BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) $(shell command -v bpftool))
+BPFTOOL ?= $(firstword $(wildcard /usr/local/sbin/bpftool /usr/sbin/bpftool) $(shell command -v bpftool))
 PREFIX  ?= /usr/local
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
@@ -165,6 +165,6 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD) compile_commands.json
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9_.-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | \
-		while IFS='|' read -r t d; do printf '  %-18s %s\n' "$$t" "$$d"; done
+		while IFS='|' read -r t d; do printf '  %-22s %s\n' "$$t" "$$d"; done
 
 include $(wildcard scripts/*.mk)
