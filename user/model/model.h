@@ -22,6 +22,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/vec.h"
 #include "model/object.h"
 
@@ -154,7 +155,7 @@ void model_reset(struct model *model);
  * Checks that the model holds together: indices, normal forms, one route a path and kind, one
  * default a vhost. 0, or -EINVAL with a text: a mistake of compile/, not of a user.
  */
-struct err;
+
 int model_check(const struct model *model, struct err *err);
 
 /* The whole model as text, hosts and paths in order: the format of the golden files. */

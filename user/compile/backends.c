@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backends: from the Service and port that a route names to a backend.
+ *
+ * A backend is one port of one Service, however routes write it: by number or by
+ * name. Where Service or port is missing there is a backend all the same, which
+ * nobody serves: its routes answer 503 until the Service comes.
+ */
+#include <stdio.h>
+
+#include "compile/build.h"
+
+enum { PORT_TEXT_MAX = 8 };
+
+/* ------------------------------------------------------------- as written */
+
+static uint64_t reference_hash(const struct build *build, const struct build_reference *reference)
+{
+	struct siphash_key key = build->compiler->hash_key;
+	uint64_t hash = siphash(key, reference->service);
+
+	hash = table_hash_with(hash, siphash(key, reference->namespace));
+	if (reference->port.name.at)
+		return table_hash_with(hash, siphash(key, reference->port.name));
+	return table_hash_with(hash, reference->port.number);
+}
+
+static bool reference_eq(const struct build_reference *a, const struct build_reference *b)
+{
+	return str_eq(a->service, b->service) && str_eq(a->namespace, b->namespace) &&
+	       a->port.number == b->port.number && str_eq(a->port.name, b->port.name);
+}
+
+static struct str port_text(const struct object_port *port, char room[PORT_TEXT_MAX])
+{
+	int len;
+
+	if (port->name.at)
+		return port->name;
+	len = snprintf(room, PORT_TEXT_MAX, "%u", (unsigned int)port->number);
+	return str_of(room, (size_t)len);
+}
+
+/* ------------------------------------------------------------- resolution */
+
+static void fault(struct build_reference *reference, const char *reason, const char *field,
+		  struct str text)
+{
+	reference->fault = (struct build_fault){ .reason = reason, .field = field, .text = text };
+}
+
+/* The TCP port that is meant; *other is set where only a port of another protocol is. */
+static const struct object_service_port *find_port(const struct object_service *service,
+						   const struct object_port *wanted, bool *other)
+{
+	*other = false;
+	for (uint32_t i = 0; i < service->port_count; i++) {
+		const struct object_service_port *port = &service->ports[i];
+		bool is_it = wanted->name.at ? str_eq(port->name, wanted->name)
+					     : port->port == wanted->number;
+
+		if (is_it && port->protocol == OBJECT_PROTOCOL_TCP)
+			return port;
+		*other |= is_it;
+	}
+	return NULL;
+}
+
+/* Finds Service and port of @reference, or says in its fault why there are none. */
+static void resolve(struct build *build, struct build_reference *reference,
+		    struct model_backend *backend)
+{
+	struct arena *arena = &build->model->arena;
+	char room[PORT_TEXT_MAX];
+	struct str port = port_text(&reference->port, room);
+	const struct object *object = object_set_find(build->set, OBJECT_KIND_SERVICE,
+						      reference->namespace, reference->service);
+	bool other;
+
+	backend->object = object;
+	if (!object) {
+		fault(reference, "MissingService", ".service.name",
+		      arena_printf(arena, "service '%.*s' does not exist in namespace '%.*s'",
+				   STR_ARG(reference->service), STR_ARG(reference->namespace)));
+		return;
+	}
+	if (object->service.type == OBJECT_SERVICE_EXTERNAL_NAME) {
+		fault(reference, "ExternalName", ".service.name",
+		      arena_printf(arena,
+				   "service '%.*s' is of type external name, which is not served "
+				   "yet",
+				   STR_ARG(reference->service)));
+		return;
+	}
+	backend->service_port = find_port(&object->service, &reference->port, &other);
+	if (backend->service_port)
+		return;
+	fault(reference, other ? "WrongProtocol" : "MissingPort", ".service.port",
+	      other ? arena_printf(arena, "port '%.*s' of service '%.*s' is not tcp", STR_ARG(port),
+				   STR_ARG(reference->service))
+		    : arena_printf(arena, "service '%.*s' has no port '%.*s'",
+				   STR_ARG(reference->service), STR_ARG(port)));
+}
+
+void backend_name(struct buf *out, struct str namespace, struct str service, struct str port)
+{
+	buf_add(out, namespace);
+	buf_add_char(out, '/');
+	buf_add(out, service);
+	buf_add_char(out, ':');
+	buf_add(out, port);
+}
+
+static uint32_t id_of(struct build *build, const struct model_backend *backend)
+{
+	struct buf *name = &build->compiler->name;
+
+	buf_reset(name);
+	backend_name(name, backend->namespace, backend->service, backend->port);
+	return ids_get(&build->compiler->backend_ids, buf_str(name));
+}
+
+/* The backend with that id, added where the model does not have it. */
+static uint32_t backend_with_id(struct build *build, const struct model_backend *backend)
+{
+	struct compiler *compiler = build->compiler;
+
+	while (compiler->backend_of_id.len <= backend->id)
+		vec_push(&compiler->backend_of_id);
+	if (!compiler->backend_of_id.at[backend->id]) {
+		*vec_push(&build->model->backends) = *backend;
+		compiler->backend_of_id.at[backend->id] = (uint32_t)build->model->backends.len;
+	}
+	return compiler->backend_of_id.at[backend->id] - 1;
+}
+
+static void add_reference(struct build *build, struct build_reference *reference)
+{
+	struct model_backend backend = { .namespace = reference->namespace,
+					 .service = reference->service };
+	struct object_port port = reference->port;
+	char room[PORT_TEXT_MAX];
+
+	resolve(build, reference, &backend);
+	if (backend.service_port)
+		port = (struct object_port){ .number = backend.service_port->port };
+	backend.port = port_text(&port, room);
+	if (!port.name.at)
+		backend.port = arena_copy(&build->model->arena, backend.port);
+	backend.id = id_of(build, &backend);
+	reference->backend = MODEL_NONE;
+	if (backend.id != IDS_NONE)
+		reference->backend = backend_with_id(build, &backend);
+	else
+		fault(reference, "TooManyBackends", ".service", STR("no backend id is left"));
+}
+
+uint32_t backends_get(struct build *build, const struct build_reference *wanted,
+		      const struct model_source *source)
+{
+	struct table *table = &build->compiler->backend_table;
+	uint64_t hash = reference_hash(build, wanted);
+	struct build_reference *reference = NULL;
+	uint32_t at = 0, index;
+
+	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
+		reference = &build->references.at[index];
+		if (reference_eq(reference, wanted))
+			break;
+	}
+	if (index == TABLE_NONE) {
+		index = (uint32_t)build->references.len;
+		reference = vec_push(&build->references);
+		*reference = *wanted;
+		add_reference(build, reference);
+		table_add(table, hash, index);
+	}
+	if (reference->fault.reason) {
+		struct finding_place place =
+			build_backend_place(build, source, reference->fault.field);
+
+		findings_add(build->findings, FINDING_ERROR, reference->fault.reason, &place,
+			     "%.*s", STR_ARG(reference->fault.text));
+	}
+	return reference->backend;
+}
+
+/* -------------------------------------------------------------- by Service */
+
+static uint64_t service_hash(const struct compiler *compiler, struct str namespace,
+			     struct str service)
+{
+	return table_hash_with(siphash(compiler->hash_key, service),
+			       siphash(compiler->hash_key, namespace));
+}
+
+uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
+			     struct str service)
+{
+	const struct service_groups *groups = &compiler->service_groups;
+	uint64_t hash = service_hash(compiler, namespace, service);
+	uint32_t at = 0, index;
+
+	while ((index = table_next(&groups->table, hash, &at)) != TABLE_NONE) {
+		const struct service_group *group = &groups->groups.at[index];
+
+		if (str_eq(group->service, service) && str_eq(group->namespace, namespace))
+			break;
+	}
+	return index;
+}
+
+static uint32_t group_of(struct compiler *compiler, const struct model_backend *backend)
+{
+	struct service_groups *groups = &compiler->service_groups;
+	uint32_t index = service_groups_find(compiler, backend->namespace, backend->service);
+
+	if (index != TABLE_NONE)
+		return index;
+	index = (uint32_t)groups->groups.len;
+	*vec_push(&groups->groups) = (struct service_group){ .namespace = backend->namespace,
+							     .service = backend->service };
+	table_add(&groups->table, service_hash(compiler, backend->namespace, backend->service),
+		  index);
+	return index;
+}
+
+/* Backends nobody can serve are in no group. */
+void backends_group(struct compiler *compiler)
+{
+	struct service_groups *groups = &compiler->service_groups;
+	const struct model *model = &compiler->model;
+	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
+	uint32_t first = 0;
+
+	table_reset(&groups->table, model->backends.len);
+	groups->groups.len = 0;
+	groups->backends.len = 0;
+	for (size_t i = 0; i < model->backends.len; i++) {
+		group_of_backend[i] = TABLE_NONE;
+		if (!model->backends.at[i].service_port)
+			continue;
+		group_of_backend[i] = group_of(compiler, &model->backends.at[i]);
+		groups->groups.at[group_of_backend[i]].count++;
+		vec_push(&groups->backends);
+	}
+	for (size_t i = 0; i < groups->groups.len; i++) {
+		groups->groups.at[i].first = first;
+		first += groups->groups.at[i].count;
+		groups->groups.at[i].count = 0;
+	}
+	for (size_t i = 0; i < model->backends.len; i++) {
+		struct service_group *group;
+
+		if (group_of_backend[i] == TABLE_NONE)
+			continue;
+		group = &groups->groups.at[group_of_backend[i]];
+		groups->backends.at[group->first + group->count++] = (uint32_t)i;
+	}
+	mem_free(group_of_backend);
+}

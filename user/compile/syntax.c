@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syntax: see syntax.h. */
+#include "compile/syntax.h"
+
+#include <errno.h>
+
+#include "base/addr.h"
+#include "image/key.h"
+
+enum { SHOWN_BYTES = 64 }; /* of a text that is too long to be shown whole */
+
+static struct str shown(struct str text)
+{
+	return str_slice(text, 0, SHOWN_BYTES);
+}
+
+static bool is_letter_or_digit(char c)
+{
+	c = char_lower(c);
+	return (c >= 'a' && c <= 'z') || char_is_digit(c);
+}
+
+static int check_label(struct str host, struct str label, struct err *err)
+{
+	if (label.len == 0)
+		return err_set(err, -EINVAL, "host '%.*s' has an empty label", STR_ARG(host));
+	if (label.len > HOST_KEY_LABEL_MAX)
+		return err_set(err, -EINVAL, "host '%.*s' has a label of more than %d bytes",
+			       STR_ARG(host), HOST_KEY_LABEL_MAX);
+	for (size_t i = 0; i < label.len; i++) {
+		if (!is_letter_or_digit(label.at[i]) && label.at[i] != '-')
+			return err_set(err, -EINVAL,
+				       "host '%.*s' has other characters than letters, digits, "
+				       "'-' and '.'",
+				       STR_ARG(host));
+	}
+	if (label.at[0] == '-' || label.at[label.len - 1] == '-')
+		return err_set(err, -EINVAL, "host '%.*s' has a label with '-' at an end",
+			       STR_ARG(host));
+	return 0;
+}
+
+static int check_labels(struct str host, struct str labels, struct err *err)
+{
+	struct str label;
+
+	while (str_take_part(&labels, '.', &label)) {
+		int code = check_label(host, label, err);
+
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+int syntax_check_host(struct str host, struct err *err)
+{
+	struct str labels = host;
+	struct addr addr;
+	uint64_t port;
+	size_t colon = str_find_char(host, ':');
+
+	if (host.len > HOST_KEY_MAX) {
+		struct str start = shown(host);
+
+		return err_set(err, -EINVAL,
+			       "host '%.*s...' is %zu bytes long, at most %d are allowed",
+			       STR_ARG(start), host.len, HOST_KEY_MAX);
+	}
+	if (addr_parse_ip(host, &addr) == 0)
+		return err_set(err, -EINVAL, "host '%.*s' is an address, it must be a name",
+			       STR_ARG(host));
+	if (colon < host.len &&
+	    str_parse_u64(str_slice(host, colon + 1, host.len), UINT16_MAX, &port) == 0)
+		return err_set(err, -EINVAL, "host '%.*s' has a port, it must be a name alone",
+			       STR_ARG(host));
+	if (str_starts_with(host, STR("*.")))
+		labels = str_slice(host, 2, host.len);
+	if (str_find_char(labels, '*') < labels.len)
+		return err_set(err, -EINVAL,
+			       "host '%.*s' has a '*' that is not its whole first label",
+			       STR_ARG(host));
+	return check_labels(host, labels, err);
+}
+
+static bool contains(struct str text, struct str part)
+{
+	return memmem(text.at, text.len, part.at, part.len) != NULL;
+}
+
+int syntax_check_path(struct str path, enum object_path_type type, struct err *err)
+{
+	static const struct str sequences[] = { STR_INIT("//"), STR_INIT("/./"), STR_INIT("/../"),
+						STR_INIT("%2f"), STR_INIT("%2F") };
+	static const struct str ends[] = { STR_INIT("/.."), STR_INIT("/.") };
+	struct str start = shown(path);
+
+	if (type == OBJECT_PATH_IMPLEMENTATION_SPECIFIC && path.len == 0)
+		return 0;
+	if (path.len == 0 || path.at[0] != '/')
+		return err_set(err, -EINVAL, "path '%.*s' does not begin with '/'", STR_ARG(start));
+	if (type == OBJECT_PATH_IMPLEMENTATION_SPECIFIC)
+		return 0;
+	for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+		if (contains(path, sequences[i]))
+			return err_set(err, -EINVAL, "path '%.*s' contains '%.*s'", STR_ARG(start),
+				       STR_ARG(sequences[i]));
+	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (str_ends_with(path, ends[i]))
+			return err_set(err, -EINVAL, "path '%.*s' ends in '%.*s'", STR_ARG(start),
+				       STR_ARG(ends[i]));
+	}
+	return 0;
+}
