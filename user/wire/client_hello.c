@@ -107,12 +107,6 @@ static size_t take_number(struct reader *reader, size_t width)
 	return value;
 }
 
-/* Skips a vector with @width bytes of length before it. */
-static void skip_vector(struct reader *reader, size_t width)
-{
-	take_bytes(reader, NULL, take_number(reader, width));
-}
-
 static void keep_name(struct client_hello *hello, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -188,22 +182,31 @@ static void read_extensions(struct reader *reader, struct client_hello *hello)
 
 static void read_hello(struct reader *reader, struct client_hello *hello)
 {
-	size_t session_id_len;
+	size_t len;
 
 	take_bytes(reader, NULL, 2 + RANDOM_BYTES); /* version and random */
-	session_id_len = take_number(reader, 1);
-	if (session_id_len > SESSION_ID_BYTES_MAX)
+	len = take_number(reader, 1);
+	if (len > SESSION_ID_BYTES_MAX)
 		fail(reader, true);
-	take_bytes(reader, NULL, session_id_len);
-	skip_vector(reader, 2); /* cipher suites */
-	skip_vector(reader, 1); /* compression methods */
+	take_bytes(reader, NULL, len);
+	len = take_number(reader, 2); /* cipher suites: two bytes each, one at least */
+	if (len == 0 || len % 2)
+		fail(reader, true);
+	take_bytes(reader, NULL, len);
+	len = take_number(reader, 1); /* compression methods: one at least */
+	if (len == 0)
+		fail(reader, true);
+	take_bytes(reader, NULL, len);
 	read_extensions(reader, hello);
 }
 
 enum client_hello_progress client_hello_parse(struct str bytes, struct client_hello *hello)
 {
 	enum { HEADER_BYTES = 4 };
-	struct reader reader = { .bytes = bytes, .message_left = HEADER_BYTES };
+	struct reader reader = {
+		.bytes = str_slice(bytes, 0, CLIENT_HELLO_BYTES_MAX),
+		.message_left = HEADER_BYTES,
+	};
 	size_t len;
 
 	hello->name_len = 0;
@@ -217,8 +220,9 @@ enum client_hello_progress client_hello_parse(struct str bytes, struct client_he
 	read_hello(&reader, hello);
 	if (reader.state == READER_BAD)
 		return CLIENT_HELLO_NOT_TLS;
+	if (reader.state == READER_MORE && bytes.len < CLIENT_HELLO_BYTES_MAX)
+		return CLIENT_HELLO_MORE;
 	if (reader.state == READER_MORE)
-		return bytes.len < CLIENT_HELLO_BYTES_MAX ? CLIENT_HELLO_MORE
-							  : CLIENT_HELLO_NO_NAME;
+		hello->name_len = 0; /* too long to wait for */
 	return hello->name_len ? CLIENT_HELLO_NAME : CLIENT_HELLO_NO_NAME;
 }
