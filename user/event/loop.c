@@ -158,6 +158,19 @@ int loop_watch(struct loop *loop, struct loop_watch *watch)
 	return add_watch(loop, watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
+int loop_watch_input(struct loop *loop, struct loop_watch *watch)
+{
+	return add_watch(loop, watch, EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
+int loop_watch_writable(struct loop *loop, struct loop_watch *watch)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+				     .data.ptr = watch };
+
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) < 0 ? -errno : 0;
+}
+
 int loop_watch_level(struct loop *loop, struct loop_watch *watch)
 {
 	return add_watch(loop, watch, EPOLLIN);
@@ -190,14 +203,17 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 
 static void run_tasks(struct loop *loop)
 {
-	struct loop_task *task;
+	struct loop_task *task = loop->first_task;
 
-	while ((task = loop->first_task)) {
-		loop->first_task = task->next;
-		if (!loop->first_task)
-			loop->last_task = &loop->first_task;
+	/* Only those asked for so far: a task that asks for itself must let others have a turn. */
+	loop->first_task = NULL;
+	loop->last_task = &loop->first_task;
+	while (task) {
+		struct loop_task *next = task->next;
+
 		task->is_queued = false;
 		task->run(task);
+		task = next;
 	}
 }
 
@@ -270,8 +286,10 @@ void loop_turn(struct loop *loop, int wait_ms)
 
 	if (wait_ms < 0 || (timers_ms >= 0 && timers_ms < wait_ms))
 		wait_ms = timers_ms;
+	__atomic_store_n(&loop->turning_ms, 0, __ATOMIC_RELAXED);
 	count = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS_MAX, wait_ms);
 	read_clock(loop);
+	__atomic_store_n(&loop->turning_ms, loop->now_ms, __ATOMIC_RELAXED);
 	for (int i = 0; i < count; i++) {
 		struct loop_watch *watch = events[i].data.ptr;
 

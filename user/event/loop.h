@@ -74,6 +74,7 @@ struct loop {
 	/* this thread only */
 	uint64_t now_ns; /* monotonic, read once a turn */
 	uint64_t now_ms;
+	uint64_t turning_ms; /* when the present turn began; 0 while it waits. Others may read it */
 	bool is_stopping;
 	struct loop_task *first_task, **last_task;
 	uint64_t wheel_tick; /* last tick that was looked at */
@@ -99,6 +100,12 @@ void loop_stop(struct loop *loop);
  * until loop_unwatch or the descriptor is closed. 0 or -errno.
  */
 int loop_watch(struct loop *loop, struct loop_watch *watch);
+/*
+ * The same without LOOP_WRITABLE, for a socket that is rarely full: it is not told on each ADD that
+ * it can be written to. loop_watch_writable adds that, once a send fell short.
+ */
+int loop_watch_input(struct loop *loop, struct loop_watch *watch);
+int loop_watch_writable(struct loop *loop, struct loop_watch *watch);
 /* Level-triggered and for reading only: for listening sockets that are shared or left unread. */
 int loop_watch_level(struct loop *loop, struct loop_watch *watch);
 void loop_unwatch(struct loop *loop, struct loop_watch *watch);
@@ -110,7 +117,10 @@ void loop_unwatch(struct loop *loop, struct loop_watch *watch);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t due_ms);
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 
-/* Runs @task after all events of this turn, once, however often it is asked for. */
+/*
+ * Runs @task after all events of this turn, once, however often it is asked for. A task that is
+ * asked for by a task runs in the next turn, which then does not wait.
+ */
 void loop_defer(struct loop *loop, struct loop_task *task);
 
 /* From any thread or signal handler: on_wake runs soon. Wakes that meet are one. */
