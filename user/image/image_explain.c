@@ -109,8 +109,9 @@ static void print_reason(enum image_route_kind kind, struct str rule, struct str
 static void print_candidate(const struct image *image, const struct image_route *route,
 			    struct buf *out)
 {
-	buf_printf(out, "  %-6s ", image_route_kind_name(route->kind));
-	segment_print_text(out, image_text(image, route->path));
+	buf_printf(out, "  %-7s", image_route_kind_name(route->kind));
+	if (route->kind != IMAGE_ROUTE_DEFAULT)
+		segment_print_text(out, image_text(image, route->path));
 	buf_add_c(out, ": ");
 }
 
