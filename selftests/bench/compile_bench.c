@@ -5,10 +5,11 @@
  *   compile_bench [INGRESSES [ENDPOINTS [ROUNDS]]]        10000 50000 20
  *
  * Each Ingress has a host and three paths, each Service its own endpoints. Prints
- * the first round, which allocates, and median and worst of the others.
+ * CPU time of the first round, which allocates, and best, median and worst of the others.
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "compile/compile.h"
@@ -55,13 +56,22 @@ static void print_times(const char *what, double *ms, unsigned int count)
 	double first = ms[0];
 
 	qsort(ms + 1, count - 1, sizeof(*ms), compare_times);
-	printf("%-12s first %7.2f ms   median %7.2f ms   worst %7.2f ms\n", what, first,
-	       ms[count / 2], ms[count - 1]);
+	printf("%-12s first %7.2f ms   best %7.2f ms   median %7.2f ms   worst %7.2f ms\n", what,
+	       first, ms[1], ms[count / 2], ms[count - 1]);
+}
+
+/* Time on a processor: what others do on this machine does not count. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static double ms_since(uint64_t start_ns)
 {
-	return (double)(clock_monotonic_ns() - start_ns) / NS_PER_MS;
+	return (double)(cpu_ns() - start_ns) / NS_PER_MS;
 }
 
 static void run(struct objects *objects, const struct size *size)
@@ -77,11 +87,11 @@ static void run(struct objects *objects, const struct size *size)
 	findings_init(&findings);
 	compile_output_init(&output);
 	for (unsigned int i = 0; i < size->rounds; i++) {
-		uint64_t start_ns = clock_monotonic_ns();
+		uint64_t start_ns = cpu_ns();
 
 		compile_routes(compiler, &set, 2 * i + 1, &output, &findings);
 		routes_ms[i] = ms_since(start_ns);
-		start_ns = clock_monotonic_ns();
+		start_ns = cpu_ns();
 		compile_endpoints(compiler, &set, 2 * i + 2, &output, &findings);
 		endpoints_ms[i] = ms_since(start_ns);
 	}

@@ -155,26 +155,33 @@ static void add_reference(struct build *build, struct build_reference *reference
 		fault(reference, "TooManyBackends", ".service", STR("no backend id is left"));
 }
 
+static uint32_t find_or_add_reference(struct build *build, const struct build_reference *wanted)
+{
+	struct table *table = &build->compiler->backend_table;
+	uint32_t at = 0, index = build->last_reference;
+	uint64_t hash;
+
+	if (index < build->references.len && reference_eq(&build->references.at[index], wanted))
+		return index;
+	hash = reference_hash(build, wanted);
+	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
+		if (reference_eq(&build->references.at[index], wanted))
+			return index;
+	}
+	index = (uint32_t)build->references.len;
+	*vec_push(&build->references) = *wanted;
+	add_reference(build, &build->references.at[index]);
+	table_add(table, hash, index);
+	return index;
+}
+
 uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 		      const struct model_source *source)
 {
-	struct table *table = &build->compiler->backend_table;
-	uint64_t hash = reference_hash(build, wanted);
-	struct build_reference *reference = NULL;
-	uint32_t at = 0, index;
+	const struct build_reference *reference;
 
-	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
-		reference = &build->references.at[index];
-		if (reference_eq(reference, wanted))
-			break;
-	}
-	if (index == TABLE_NONE) {
-		index = (uint32_t)build->references.len;
-		reference = vec_push(&build->references);
-		*reference = *wanted;
-		add_reference(build, reference);
-		table_add(table, hash, index);
-	}
+	build->last_reference = find_or_add_reference(build, wanted);
+	reference = &build->references.at[build->last_reference];
 	if (reference->fault.reason) {
 		struct finding_place place =
 			build_backend_place(build, source, reference->fault.field);

@@ -137,6 +137,7 @@ struct build {
 	struct VEC(struct build_class) classes;
 	struct VEC(struct build_ingress) ingresses; /* oldest first */
 	struct VEC(struct build_reference) references;
+	uint32_t last_reference;          /* neighbours mostly share it */
 	struct VEC(uint32_t) vhost_marks; /* by vhost: ordinal of the last Ingress that names it */
 
 	/* the Ingress at hand */

@@ -92,35 +92,49 @@ static struct host_value value_of(struct build *build, const struct model_vhost 
 	return value;
 }
 
-static int compare_hash(const void *a, const void *b)
-{
-	const struct plan_host *left = a, *right = b;
+/* What is sorted: small, and the values stay where they are. */
+struct hashed {
+	uint64_t hash;
+	uint32_t vhost; /* of two that hash alike the older comes first */
+};
 
-	if (left->key.hash != right->key.hash)
-		return left->key.hash < right->key.hash ? -1 : 1;
-	/* The older host has the smaller id, as far as it goes. */
-	return left->value.host_id < right->value.host_id ? -1 : 1;
+static int compare_hashed(const void *a, const void *b)
+{
+	const struct hashed *left = a, *right = b;
+
+	if (left->hash != right->hash)
+		return left->hash < right->hash ? -1 : 1;
+	return left->vhost < right->vhost ? -1 : 1;
+}
+
+static struct hashed *sort_by_hash(const struct model *model)
+{
+	struct hashed *sorted = mem_new(model->vhosts.len + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < model->vhosts.len; i++)
+		sorted[i] = (struct hashed){ .hash = model->vhosts.at[i].dispatch_hash,
+					     .vhost = (uint32_t)i };
+	qsort(sorted, model->vhosts.len, sizeof(*sorted), compare_hashed);
+	return sorted;
 }
 
 void dispatch_plan(struct build *build, struct plan *plan)
 {
-	size_t count = 0;
+	const struct model *model = build->model;
+	struct hashed *sorted;
 
 	place_vhosts(build);
+	sorted = sort_by_hash(model);
 	plan_release(plan);
-	plan->hosts = mem_new(build->model->vhosts.len + 1, sizeof(*plan->hosts));
-	for (size_t i = 0; i < build->model->vhosts.len; i++) {
-		const struct model_vhost *vhost = &build->model->vhosts.at[i];
+	plan->hosts = mem_new(model->vhosts.len + 1, sizeof(*plan->hosts));
+	for (size_t i = 0; i < model->vhosts.len; i++) {
+		const struct model_vhost *vhost = &model->vhosts.at[sorted[i].vhost];
 
-		if (vhost->id == IDS_NONE)
+		if (vhost->id == IDS_NONE || (i > 0 && sorted[i].hash == sorted[i - 1].hash))
 			continue;
-		plan->hosts[count++] = (struct plan_host){ .key.hash = vhost->dispatch_hash,
-							   .value = value_of(build, vhost) };
+		plan->hosts[plan->host_count++] =
+			(struct plan_host){ .key.hash = vhost->dispatch_hash,
+					    .value = value_of(build, vhost) };
 	}
-	qsort(plan->hosts, count, sizeof(*plan->hosts), compare_hash);
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0 && plan->hosts[i].key.hash == plan->hosts[i - 1].key.hash)
-			continue;
-		plan->hosts[plan->host_count++] = plan->hosts[i];
-	}
+	mem_free(sorted);
 }

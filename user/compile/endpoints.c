@@ -27,6 +27,7 @@ struct endpoints_build {
 	const struct object **by_group;                       /* the slices, group after group */
 	uint32_t *group_first;                                /* by group, and one more */
 	struct VEC(struct endpoints_writer_endpoint) members; /* of the backend at hand */
+	bool is_first_backend; /* of its Service: it speaks for the others */
 };
 
 struct str endpoint_id_name(const uint8_t ip[16], uint16_t port, char room[ENDPOINT_NAME_BYTES])
@@ -94,28 +95,21 @@ static void complain_type(struct endpoints_build *build, const struct object *sl
 			     "there is no address type");
 }
 
-/* Names every address of @slice that is none. */
-static void check_addresses(struct endpoints_build *build, const struct object *slice)
+/* Says once which address of @slice is none. */
+static void complain_address(struct endpoints_build *build, const struct object *slice, uint32_t e,
+			     uint32_t a)
 {
-	const struct object_endpoint_slice *spec = &slice->endpoint_slice;
-	bool is_v4 = str_eq(spec->address_type, STR("IPv4"));
+	const struct object_endpoint *endpoint = &slice->endpoint_slice.endpoints[e];
+	bool is_v4 = str_eq(slice->endpoint_slice.address_type, STR("IPv4"));
+	struct finding_place place;
 
-	for (uint32_t e = 0; e < spec->endpoint_count; e++) {
-		for (uint32_t a = 0; a < spec->endpoints[e].address_count; a++) {
-			struct str text = spec->endpoints[e].addresses[a];
-			struct finding_place place;
-			struct addr addr;
-
-			if (parse_ip(text, &addr) && addr_is_v4(&addr) == is_v4)
-				continue;
-			place = place_of(slice, spec->endpoints[e].line,
-					 arena_printf(&build->arena, "endpoints[%u].addresses[%u]",
-						      e, a));
-			findings_add(build->findings, FINDING_ERROR, "InvalidAddress", &place,
-				     "'%.*s' is no %s address", STR_ARG(text),
-				     is_v4 ? "ipv4" : "ipv6");
-		}
-	}
+	if (!build->is_first_backend)
+		return;
+	place = place_of(slice, endpoint->line,
+			 arena_printf(&build->arena, "endpoints[%u].addresses[%u]", e, a));
+	findings_add(build->findings, FINDING_ERROR, "InvalidAddress", &place,
+		     "'%.*s' is no %s address", STR_ARG(endpoint->addresses[a]),
+		     is_v4 ? "ipv4" : "ipv6");
 }
 
 /* ---------------------------------------------------------------- grouping */
@@ -227,6 +221,8 @@ static void add_slice_port(struct endpoints_build *build, const struct object *s
 		for (uint32_t a = 0; a < endpoint->address_count; a++) {
 			if (parse_ip(endpoint->addresses[a], &addr) && addr_is_v4(&addr) == is_v4)
 				add_member(build, &addr, endpoint);
+			else
+				complain_address(build, slice, e, a);
 		}
 	}
 }
@@ -327,10 +323,10 @@ static int add_group(struct endpoints_build *build, uint32_t index)
 	const uint32_t *backends = build->compiler->service_groups.backends.at + group->first;
 	int code = 0;
 
-	for (uint32_t i = build->group_first[index]; i < build->group_first[index + 1]; i++)
-		check_addresses(build, build->by_group[i]);
-	for (uint32_t i = 0; i < group->count && code == 0; i++)
+	for (uint32_t i = 0; i < group->count && code == 0; i++) {
+		build->is_first_backend = i == 0;
 		code = add_backend(build, index, &build->compiler->model.backends.at[backends[i]]);
+	}
 	return code;
 }
 

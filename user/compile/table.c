@@ -14,6 +14,11 @@ void table_release(struct table *table)
 	*table = (struct table){ 0 };
 }
 
+static uint32_t tag_of(uint64_t hash)
+{
+	return (uint32_t)(hash ^ hash >> 32);
+}
+
 static uint32_t slots_for(size_t count)
 {
 	uint32_t slots = TABLE_SLOTS_MIN;
@@ -39,13 +44,15 @@ void table_reset(struct table *table, size_t count)
 
 uint32_t table_next(const struct table *table, uint64_t hash, uint32_t *at)
 {
+	uint32_t tag = tag_of(hash);
+
 	while (*at < table->slot_count) {
-		uint32_t place = ((uint32_t)hash + (*at)++) & (table->slot_count - 1);
+		uint32_t place = (tag + (*at)++) & (table->slot_count - 1);
 		const struct table_slot *slot = &table->slots[place];
 
 		if (slot->index_plus_1 == 0)
 			return TABLE_NONE;
-		if (slot->hash == hash)
+		if (slot->tag == tag)
 			return slot->index_plus_1 - 1;
 	}
 	return TABLE_NONE;
@@ -54,7 +61,7 @@ uint32_t table_next(const struct table *table, uint64_t hash, uint32_t *at)
 static void put(struct table *table, struct table_slot slot)
 {
 	uint32_t mask = table->slot_count - 1;
-	uint32_t place = (uint32_t)slot.hash & mask;
+	uint32_t place = slot.tag & mask;
 
 	while (table->slots[place].index_plus_1)
 		place = (place + 1) & mask;
@@ -78,6 +85,6 @@ void table_add(struct table *table, uint64_t hash, uint32_t index)
 {
 	if (table->slot_count / 2 <= table->used)
 		grow(table);
-	put(table, (struct table_slot){ .hash = hash, .index_plus_1 = index + 1 });
+	put(table, (struct table_slot){ .tag = tag_of(hash), .index_plus_1 = index + 1 });
 	table->used++;
 }

@@ -21,8 +21,9 @@
 
 #define TABLE_NONE UINT32_MAX
 
+/* Eight bytes, so that a large table is small: the cache decides how fast this is. */
 struct table_slot {
-	uint64_t hash;
+	uint32_t tag;          /* of the hash: its place, and most of what tells it from others */
 	uint32_t index_plus_1; /* 0: empty */
 };
 
@@ -38,8 +39,8 @@ void table_release(struct table *table);
 void table_reset(struct table *table, size_t count);
 
 /*
- * The next index filed under @hash, or TABLE_NONE. *@at is 0 for the first call of a search, and
- * the table must not change before the last one.
+ * The next index that may be filed under @hash, or TABLE_NONE. *@at is 0 for the first call of a
+ * search, and the table must not change before the last one.
  */
 uint32_t table_next(const struct table *table, uint64_t hash, uint32_t *at);
 
