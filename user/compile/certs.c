@@ -388,16 +388,21 @@ static const struct setting_reference *default_certificate(const struct build *b
 static void set_default_cert(struct build *build)
 {
 	const struct setting_reference *reference = default_certificate(build);
+	const struct compile_options *options = &build->compiler->options;
 	const struct cert_entry *entry;
 	struct finding_place place;
 
-	if (!reference->name.at)
+	if (reference->name.at) {
+		place = build_place(build, reference->object, reference->line,
+				    reference->object ? "data[%.*s]" : "settings[%.*s]",
+				    STR_ARG(reference->field));
+		entry = look_at_secret(build, reference->namespace, reference->name);
+		complain_secret(build, entry, &place);
+		build->model->default_cert = entry->cert;
+	}
+	if (build->model->default_cert != MODEL_NONE || options->fallback_secret.len == 0)
 		return;
-	place = build_place(build, reference->object, reference->line,
-			    reference->object ? "data[%.*s]" : "settings[%.*s]",
-			    STR_ARG(reference->field));
-	entry = look_at_secret(build, reference->namespace, reference->name);
-	complain_secret(build, entry, &place);
+	entry = look_at_secret(build, options->fallback_namespace, options->fallback_secret);
 	build->model->default_cert = entry->cert;
 }
 

@@ -34,6 +34,8 @@ static void copy_options(struct compiler *compiler, const struct compile_options
 							  : STR(COMPILE_CONTROLLER_DEFAULT));
 	to->namespace = arena_copy(arena, options->namespace);
 	to->settings_file = arena_copy(arena, options->settings_file);
+	to->fallback_namespace = arena_copy(arena, options->fallback_namespace);
+	to->fallback_secret = arena_copy(arena, options->fallback_secret);
 	pairs = arena_new(arena, options->settings.count + 1, sizeof(*pairs));
 	for (uint32_t i = 0; i < options->settings.count; i++) {
 		pairs[i] = options->settings.at[i];

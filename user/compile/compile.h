@@ -70,7 +70,9 @@ struct compile_options {
 	 * ConfigMap of an IngressClass (settings.h). Findings about them have no object.
 	 */
 	struct object_pairs settings;
-	struct str settings_file;       /* named in such findings; absent for the command line */
+	struct str settings_file; /* named in such findings; absent for the command line */
+	/* The Secret shown where no setting names a good default certificate; absent: none. */
+	struct str fallback_namespace, fallback_secret;
 	compile_check_pair *check_pair; /* NULL: every pair is taken as good, without facts */
 	void *check_context;
 };
