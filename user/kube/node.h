@@ -11,8 +11,8 @@
  * what they are. Every node knows the line it begins at.
  *
  * An alias shares the children of its anchor: it costs one node of memory, but
- * whoever walks the tree meets them again. How many nodes aliases may add to a
- * walk is bounded, so time is bounded by the bytes that were read.
+ * whoever walks the tree meets them again. How much aliases may add to a walk is
+ * bounded, so time is bounded by the bytes that were read.
  */
 #ifndef SLUICE_KUBE_NODE_H
 #define SLUICE_KUBE_NODE_H
@@ -24,7 +24,8 @@ enum {
 	NODE_DOCUMENTS_MAX = 1 << 18,  /* documents of one file */
 	NODE_DEPTH_MAX = 64,           /* maps and sequences within each other, aliases followed */
 	NODE_COUNT_MAX = 4 << 20,      /* nodes written in one document */
-	NODE_ALIASED_MAX = 128 * 1024, /* nodes that aliases and merge keys add to one document */
+	NODE_ALIASED_MAX = 128 * 1024, /* weight that aliases and merge keys add to one document */
+	NODE_WEIGHT_BYTES = 64,        /* so much text weighs as much as a node */
 };
 
 enum node_type {
@@ -43,7 +44,7 @@ struct node {
 	enum node_type type;
 	uint32_t line;   /* 1 is the first */
 	uint32_t count;  /* children */
-	uint32_t weight; /* nodes of this tree with aliases followed, itself included */
+	uint32_t weight; /* nodes and text of this tree, aliases followed, itself included */
 	uint16_t height; /* maps and sequences on the longest way down, itself included */
 	union {
 		struct str text;                   /* of a scalar, without quotes and escapes */
