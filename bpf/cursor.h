@@ -16,15 +16,15 @@
 #include "platform.h"
 
 struct cursor {
-	void *start; /* of the packet */
-	void *pos;
-	void *end; /* of the part that can be read directly */
+	__u8 *start; /* of the packet */
+	__u8 *pos;
+	__u8 *end; /* of the part that can be read directly */
 };
 
 /* The next @size bytes, or NULL where they are not all there. */
 static __always_inline void *take(struct cursor *cursor, __u32 size)
 {
-	void *taken = cursor->pos;
+	__u8 *taken = cursor->pos;
 
 	if (taken + size > cursor->end)
 		return NULL;

@@ -9,8 +9,6 @@
 #ifndef SLUICE_BPF_PACKET_H
 #define SLUICE_BPF_PACKET_H
 
-#include <linux/in.h>
-
 #include "cursor.h"
 #include "flow.h"
 

@@ -19,6 +19,8 @@
 
 #ifdef __bpf__
 
+#include <linux/in.h>
+
 #include <bpf/bpf_helpers.h>
 
 /* One packet; positions are offsets into it. */
@@ -47,6 +49,7 @@ static __always_inline long platform_loop(__u32 count, long (*step)(__u32 i, voi
 
 #else
 
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 

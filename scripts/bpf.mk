@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the BPF programs in a real kernel: selftests/bpf/*_test.c, as root.
+
+BPF_TEST_SRC := $(wildcard selftests/bpf/*_test.c)
+BPF_TEST_BIN := $(BPF_TEST_SRC:selftests/bpf/%.c=$(BUILD)/bpftest/%)
+
+$(BUILD)/bpftest/%: selftests/bpf/%.c $(call archives,datapath) | $(BPF_SKEL) $(BUILD)/flags
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(LDFLAGS_ALL) $(call libs_of,datapath) -lcmocka
+-include $(BPF_TEST_BIN:=.d)
+
+.PHONY: check-bpf
+check-bpf: $(BPF_TEST_BIN) ## BPF programs and the datapath in the running kernel (root)
+	$(Q)scripts/check-bpf $(BPF_TEST_BIN)
+
+# The fuzz targets of datapath link the loader, and with it the skeletons.
+$(filter $(BUILD)/fuzz/datapath_%,$(FUZZ:%=$(BUILD)/fuzz/%)): | $(BPF_SKEL)
