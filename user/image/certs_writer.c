@@ -8,7 +8,7 @@
 #include "base/vec.h"
 #include "image/certs_private.h"
 #include "image/key.h"
-#include "image/pool.h"
+#include "image/texts.h"
 
 /* The same in every generation and process: equal bytes must give equal fingerprints. */
 static const struct siphash_key fingerprint_key = { .k0 = 0x6365727469666963u, .k1 = 0x617465u };
@@ -16,8 +16,8 @@ static const struct siphash_key fingerprint_key = { .k0 = 0x6365727469666963u, .
 struct certs_writer {
 	uint64_t generation;
 	struct siphash_key hash_key;
-	struct pool strings;
-	struct pool hosts; /* only to see whether a name is new */
+	struct texts strings;
+	struct texts hosts; /* only to see whether a name is new */
 	struct VEC(struct cert) certs;
 	struct VEC(struct certs_name) names;
 	uint32_t default_cert;
@@ -33,8 +33,9 @@ struct certs_writer *certs_writer_new(uint64_t generation, struct siphash_key ha
 	writer->generation = generation;
 	writer->hash_key = hash_key;
 	writer->default_cert = SEGMENT_NONE;
-	pool_init(&writer->strings, hash_key);
-	pool_init(&writer->hosts, hash_key);
+	texts_init(&writer->strings, hash_key);
+	writer->strings.is_secret = true;
+	texts_init(&writer->hosts, hash_key);
 	return writer;
 }
 
@@ -42,8 +43,8 @@ void certs_writer_free(struct certs_writer *writer)
 {
 	if (!writer)
 		return;
-	pool_release(&writer->strings);
-	pool_release(&writer->hosts);
+	texts_release(&writer->strings);
+	texts_release(&writer->hosts);
 	vec_release(&writer->certs);
 	vec_release(&writer->names);
 	if (writer->bytes)
@@ -64,10 +65,10 @@ static uint64_t fingerprint_of(const struct certs_writer_cert *cert)
 uint32_t certs_writer_add(struct certs_writer *writer, const struct certs_writer_cert *cert)
 {
 	*vec_push(&writer->certs) = (struct cert){
-		.chain = pool_add(&writer->strings, cert->chain, NULL),
-		.key = pool_add(&writer->strings, cert->key, NULL),
-		.namespace = pool_add(&writer->strings, cert->namespace, NULL),
-		.secret = pool_add(&writer->strings, cert->secret, NULL),
+		.chain = texts_add(&writer->strings, cert->chain, NULL),
+		.key = texts_add(&writer->strings, cert->key, NULL),
+		.namespace = texts_add(&writer->strings, cert->namespace, NULL),
+		.secret = texts_add(&writer->strings, cert->secret, NULL),
 		.fingerprint = cert->fingerprint ? cert->fingerprint : fingerprint_of(cert),
 	};
 	return (uint32_t)(writer->certs.len - 1);
@@ -82,11 +83,11 @@ int certs_writer_add_name(struct certs_writer *writer, struct str host, uint32_t
 	if (host_key_of_rule(host, room, &key) != 0 || !str_eq(key, host) ||
 	    cert >= writer->certs.len)
 		return -EINVAL;
-	pool_add(&writer->hosts, host, &is_new);
+	texts_add(&writer->hosts, host, &is_new);
 	if (!is_new)
 		return -EEXIST;
 	*vec_push(&writer->names) = (struct certs_name){
-		.text = pool_add(&writer->strings, host, NULL),
+		.text = texts_add(&writer->strings, host, NULL),
 		.cert = cert,
 	};
 	writer->wildcard_count += host_key_is_wildcard(host);

@@ -7,7 +7,7 @@
 
 #include "base/vec.h"
 #include "image/endpoints_private.h"
-#include "image/pool.h"
+#include "image/texts.h"
 
 /* Texts are not secret and the table dies with the writer; a constant will do. */
 static const struct siphash_key text_key = { .k0 = 0x656e64706f696e74u, .k1 = 0x7465787473u };
@@ -19,7 +19,7 @@ struct member {
 
 struct endpoints_writer {
 	uint64_t generation;
-	struct pool strings;
+	struct texts strings;
 	struct VEC(struct endpoint) endpoints;
 	struct VEC(struct member) members;
 	uint32_t slot_count;
@@ -32,7 +32,7 @@ struct endpoints_writer *endpoints_writer_new(uint64_t generation)
 	struct endpoints_writer *writer = mem_new(1, sizeof(*writer));
 
 	writer->generation = generation;
-	pool_init(&writer->strings, text_key);
+	texts_init(&writer->strings, text_key);
 	return writer;
 }
 
@@ -40,7 +40,7 @@ void endpoints_writer_free(struct endpoints_writer *writer)
 {
 	if (!writer)
 		return;
-	pool_release(&writer->strings);
+	texts_release(&writer->strings);
 	vec_release(&writer->endpoints);
 	vec_release(&writer->members);
 	mem_free(writer->bytes);
@@ -62,7 +62,7 @@ int endpoints_writer_add(struct endpoints_writer *writer,
 	endpoint->flags = given->flags;
 	memcpy(endpoint->ip, given->addr.ip, sizeof(endpoint->ip));
 	endpoint->weight = given->weight;
-	endpoint->name = pool_add(&writer->strings, given->name, NULL);
+	endpoint->name = texts_append(&writer->strings, given->name);
 	if (writer->endpoint_id_limit <= given->id)
 		writer->endpoint_id_limit = given->id + 1;
 	return 0;

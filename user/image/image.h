@@ -32,7 +32,7 @@
  *                                     [backends] id, service <---+      |      |
  *                                     [policies] redirects, timeouts <--+      |
  *                                     [sources]  which Ingress, which line <---+
- *                                     [strings]  every text, each once
+ *                                     [strings]  every text
  *
  * How the bytes lie (segment.h has the frame):
  *

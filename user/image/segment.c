@@ -133,7 +133,7 @@ void segment_fill(const struct segment_shape *shape, char *bytes, const void *co
 		struct segment_section section = header->sections[i];
 		size_t len = (size_t)section.count * shape->sections[i].element_bytes;
 
-		if (len)
+		if (len && from[i])
 			memcpy(bytes + section.offset_bytes, from[i], len);
 	}
 }

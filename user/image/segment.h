@@ -90,7 +90,8 @@ uint32_t segment_count(struct str bytes, uint32_t index);
 int segment_new(const struct segment_shape *shape, const size_t counts[], uint64_t generation,
 		char **bytes, size_t *len);
 
-/* Copies the elements of each section, as many as segment_new was told, from @from[i]. */
+/* Copies the elements of each section, as many as segment_new was told, from @from[i], or none
+ * where that is NULL: the caller fills them in. */
 void segment_fill(const struct segment_shape *shape, char *bytes, const void *const from[]);
 
 /* True where @text lies inside of strings of @strings_bytes. */

@@ -3,9 +3,9 @@
  * writer: collects the pieces, then lays them out.
  *
  * While they are added, pieces stay in the order in which they came; only texts, policies and host
- * names are made unique at once (pool.h). finish sorts the routes by vhost (counting) and within
+ * names are made unique at once (texts.h). finish sorts the routes by vhost (counting) and within
  * a vhost by path and kind, which is the order of the image, gives each vhost its trie, and copies
- * section after section. Policies are kept in a pool as the bytes they are: same bytes, same one.
+ * section after section. Policies are kept as if they were texts: same bytes, same one.
  */
 #include "image/writer.h"
 
@@ -13,30 +13,38 @@
 #include <stdlib.h>
 
 #include "image/image_private.h"
-#include "image/pool.h"
+#include "image/texts.h"
 #include "image/trie.h"
 
 struct writer_route {
-	struct image_writer_route given; /* its path is valid only while it is being added */
+	uint32_t vhost; /* or IMAGE_NONE */
+	enum image_route_kind kind;
+	uint32_t backend, policy, source;
 	struct segment_text path;
+};
+
+/* Texts that come many times in a row, as they came the last time. */
+struct writer_last {
+	struct segment_text backend_namespace, port;
+	struct segment_text source_namespace, ingress, file;
 };
 
 struct image_writer {
 	uint64_t generation;
 	struct siphash_key hash_key;
-	struct pool strings;
-	struct pool policies;
-	struct pool hosts; /* only to see whether a host is new */
+	struct texts strings;
+	struct texts policies;
+	struct texts hosts; /* only to see whether a host is new */
 	struct VEC(struct image_vhost) vhosts;
 	struct VEC(struct image_backend) backends;
 	struct VEC(struct image_source) sources;
 	struct VEC(struct writer_route) routes;
+	struct writer_last last;
 	bool has_class_default;
 	uint32_t catch_all;
 	uint32_t wildcard_count;
 	/* finish */
 	struct trie trie;
-	struct image_route *sorted_routes;
 	char *bytes;
 };
 
@@ -47,9 +55,9 @@ struct image_writer *image_writer_new(uint64_t generation, struct siphash_key ha
 	writer->generation = generation;
 	writer->hash_key = hash_key;
 	writer->catch_all = IMAGE_NONE;
-	pool_init(&writer->strings, hash_key);
-	pool_init(&writer->policies, hash_key);
-	pool_init(&writer->hosts, hash_key);
+	texts_init(&writer->strings, hash_key);
+	texts_init(&writer->policies, hash_key);
+	texts_init(&writer->hosts, hash_key);
 	return writer;
 }
 
@@ -57,15 +65,14 @@ void image_writer_free(struct image_writer *writer)
 {
 	if (!writer)
 		return;
-	pool_release(&writer->strings);
-	pool_release(&writer->policies);
-	pool_release(&writer->hosts);
+	texts_release(&writer->strings);
+	texts_release(&writer->policies);
+	texts_release(&writer->hosts);
 	vec_release(&writer->vhosts);
 	vec_release(&writer->backends);
 	vec_release(&writer->sources);
 	vec_release(&writer->routes);
 	trie_release(&writer->trie);
-	mem_free(writer->sorted_routes);
 	mem_free(writer->bytes);
 	mem_free(writer);
 }
@@ -76,7 +83,7 @@ uint32_t image_writer_add_policy(struct image_writer *writer, const struct image
 {
 	struct str bytes = str_of((const char *)policy, sizeof(*policy)); /* as plain bytes */
 
-	return pool_add(&writer->policies, bytes, NULL).offset / (uint32_t)sizeof(*policy);
+	return texts_add(&writer->policies, bytes, NULL).offset / (uint32_t)sizeof(*policy);
 }
 
 uint32_t image_writer_add_backend(struct image_writer *writer,
@@ -86,9 +93,10 @@ uint32_t image_writer_add_backend(struct image_writer *writer,
 		.id = backend->id,
 		.protocol = (uint8_t)backend->protocol, /* enums of few values */
 		.balance = (uint8_t)backend->balance,
-		.namespace = pool_add(&writer->strings, backend->namespace, NULL),
-		.service = pool_add(&writer->strings, backend->service, NULL),
-		.port = pool_add(&writer->strings, backend->port, NULL),
+		.namespace = texts_add_next(&writer->strings, backend->namespace,
+					    &writer->last.backend_namespace),
+		.service = texts_append(&writer->strings, backend->service),
+		.port = texts_add_next(&writer->strings, backend->port, &writer->last.port),
 	};
 	return (uint32_t)(writer->backends.len - 1);
 }
@@ -97,9 +105,10 @@ uint32_t image_writer_add_source(struct image_writer *writer,
 				 const struct image_writer_source *source)
 {
 	*vec_push(&writer->sources) = (struct image_source){
-		.namespace = pool_add(&writer->strings, source->namespace, NULL),
-		.ingress = pool_add(&writer->strings, source->ingress, NULL),
-		.file = pool_add(&writer->strings, source->file, NULL),
+		.namespace = texts_add_next(&writer->strings, source->namespace,
+					    &writer->last.source_namespace),
+		.ingress = texts_add_next(&writer->strings, source->ingress, &writer->last.ingress),
+		.file = texts_add_next(&writer->strings, source->file, &writer->last.file),
 		.line = source->line,
 		.rule = source->rule,
 		.path = source->path,
@@ -133,12 +142,12 @@ int image_writer_add_vhost(struct image_writer *writer, const struct image_write
 
 	if (!is_catch_all && !is_host_key(name))
 		return err_set(err, -EINVAL, "host not in normal form '%.*s'", STR_ARG(name));
-	pool_add(&writer->hosts, name, &is_new);
+	texts_add(&writer->hosts, name, &is_new);
 	if (!is_new)
 		return err_set(err, -EEXIST, "second vhost '%.*s'", STR_ARG(name));
 	*index = (uint32_t)writer->vhosts.len;
 	vhost = vec_push(&writer->vhosts);
-	vhost->name_offset = pool_add(&writer->strings, name, NULL).offset;
+	vhost->name_offset = texts_append(&writer->strings, name).offset;
 	vhost->name_len = (uint8_t)name.len; /* at most HOST_KEY_MAX */
 	vhost->default_route = IMAGE_NONE;
 	vhost->owner_first = given->owner_first;
@@ -197,7 +206,6 @@ static int take_default(struct image_writer *writer, uint32_t vhost, struct err 
 int image_writer_add_route(struct image_writer *writer, const struct image_writer_route *given,
 			   struct err *err)
 {
-	struct writer_route *route;
 	int rc;
 
 	if (given->path.len > PATH_KEY_RULE_MAX)
@@ -213,9 +221,14 @@ int image_writer_add_route(struct image_writer *writer, const struct image_write
 		if (rc)
 			return rc;
 	}
-	route = vec_push(&writer->routes);
-	route->given = *given;
-	route->path = pool_add(&writer->strings, given->path, NULL);
+	*vec_push(&writer->routes) = (struct writer_route){
+		.vhost = given->vhost,
+		.kind = given->kind,
+		.backend = given->backend,
+		.policy = given->policy,
+		.source = given->source,
+		.path = texts_add(&writer->strings, given->path, NULL),
+	};
 	return 0;
 }
 
@@ -231,7 +244,7 @@ struct route_ref {
 static int compare_refs(const void *a, const void *b)
 {
 	const struct route_ref *left = a, *right = b;
-	int left_kind = (int)left->route->given.kind, right_kind = (int)right->route->given.kind;
+	int left_kind = (int)left->route->kind, right_kind = (int)right->route->kind;
 	int order = (left_kind == IMAGE_ROUTE_DEFAULT) - (right_kind == IMAGE_ROUTE_DEFAULT);
 
 	if (order == 0)
@@ -242,7 +255,7 @@ static int compare_refs(const void *a, const void *b)
 /* The class's default comes as if from one more vhost behind the last. */
 static size_t bucket_of(const struct image_writer *writer, const struct writer_route *route)
 {
-	return route->given.vhost == IMAGE_NONE ? writer->vhosts.len : route->given.vhost;
+	return route->vhost == IMAGE_NONE ? writer->vhosts.len : route->vhost;
 }
 
 /*
@@ -275,7 +288,7 @@ static void group_by_vhost(struct image_writer *writer, struct route_ref *refs)
 
 static bool is_conflict(const struct route_ref *a, const struct route_ref *b)
 {
-	return a->route->given.kind == b->route->given.kind && str_eq(a->path, b->path);
+	return a->route->kind == b->route->kind && str_eq(a->path, b->path);
 }
 
 static int sort_vhost(const struct image_writer *writer, const struct image_vhost *vhost,
@@ -287,8 +300,8 @@ static int sort_vhost(const struct image_writer *writer, const struct image_vhos
 	for (uint32_t i = 1; i < vhost->route_count; i++)
 		if (is_conflict(&refs[i - 1], &refs[i]))
 			return err_set(err, -EEXIST, "two %s routes for '%.*s%.*s'",
-				       image_route_kind_name(refs[i].route->given.kind),
-				       STR_ARG(name), STR_ARG(refs[i].path));
+				       image_route_kind_name(refs[i].route->kind), STR_ARG(name),
+				       STR_ARG(refs[i].path));
 	return 0;
 }
 
@@ -297,11 +310,11 @@ static int sort_vhost(const struct image_writer *writer, const struct image_vhos
 static struct image_route route_of(const struct writer_route *route)
 {
 	return (struct image_route){
-		.kind = (uint8_t)route->given.kind, /* an enum of few values */
+		.kind = (uint8_t)route->kind, /* an enum of few values */
 		.flags = IMAGE_ROUTE_LAST,
-		.backend = route->given.backend,
-		.policy = route->given.policy,
-		.source = route->given.source,
+		.backend = route->backend,
+		.policy = route->policy,
+		.source = route->source,
 		.path = route->path,
 	};
 }
@@ -315,7 +328,7 @@ static uint32_t join_paths(const struct route_ref *refs, const struct image_vhos
 	for (uint32_t i = 0; i < vhost->route_count; i++) {
 		uint32_t index = vhost->route_first + i;
 
-		if (refs[i].route->given.kind == IMAGE_ROUTE_DEFAULT)
+		if (refs[i].route->kind == IMAGE_ROUTE_DEFAULT)
 			continue;
 		if (i == 0 || !str_eq(refs[i - 1].path, refs[i].path))
 			paths[count++] = (struct trie_path){
@@ -324,7 +337,7 @@ static uint32_t join_paths(const struct route_ref *refs, const struct image_vhos
 				.exact_route = IMAGE_NONE,
 				.prefix_route = IMAGE_NONE,
 			};
-		if (refs[i].route->given.kind == IMAGE_ROUTE_EXACT)
+		if (refs[i].route->kind == IMAGE_ROUTE_EXACT)
 			paths[count - 1].exact_route = index;
 		else
 			paths[count - 1].prefix_route = index;
@@ -332,39 +345,38 @@ static uint32_t join_paths(const struct route_ref *refs, const struct image_vhos
 	return count;
 }
 
-static int lay_out_vhosts(struct image_writer *writer, struct route_ref *refs,
-			  struct trie_path *paths, struct err *err)
+static uint32_t most_routes(const struct image_writer *writer)
 {
-	for (size_t i = 0; i < writer->vhosts.len; i++) {
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < writer->vhosts.len; i++)
+		if (writer->vhosts.at[i].route_count > most)
+			most = writer->vhosts.at[i].route_count;
+	return most;
+}
+
+/* Sorts @refs into the order of the image and gives each vhost its trie. */
+static int lay_out_vhosts(struct image_writer *writer, struct route_ref *refs, struct err *err)
+{
+	struct trie_path *paths;
+	int rc = 0;
+
+	group_by_vhost(writer, refs);
+	paths = mem_new(most_routes(writer), sizeof(*paths));
+	for (size_t i = 0; i < writer->vhosts.len && rc == 0; i++) {
 		struct image_vhost *vhost = &writer->vhosts.at[i];
 		struct route_ref *own = refs + vhost->route_first;
-		int rc = sort_vhost(writer, vhost, own, err);
 
+		rc = sort_vhost(writer, vhost, own, err);
 		if (rc)
-			return rc;
+			break;
 		vhost->node_first = (uint32_t)writer->trie.nodes.len;
 		trie_add(&writer->trie, paths, join_paths(own, vhost, paths));
 		vhost->node_count = (uint32_t)writer->trie.nodes.len - vhost->node_first;
 		if (vhost->default_route != IMAGE_NONE) /* sorted behind all others */
 			vhost->default_route = vhost->route_first + vhost->route_count - 1;
 	}
-	return 0;
-}
-
-static int lay_out_routes(struct image_writer *writer, struct err *err)
-{
-	size_t count = writer->routes.len;
-	struct route_ref *refs = mem_new(count, sizeof(*refs));
-	struct trie_path *paths = mem_new(count, sizeof(*paths));
-	int rc;
-
-	group_by_vhost(writer, refs);
-	rc = lay_out_vhosts(writer, refs, paths, err);
-	writer->sorted_routes = mem_new(count, sizeof(*writer->sorted_routes));
-	for (size_t i = 0; i < count; i++)
-		writer->sorted_routes[i] = route_of(refs[i].route);
 	mem_free(paths);
-	mem_free(refs);
 	return rc;
 }
 
@@ -388,20 +400,25 @@ static struct host_slot *lay_out_hosts(const struct image_writer *writer,
 	return slots;
 }
 
-static void put_sections(const struct image_writer *writer, const struct host_slot *slots)
+static void put_sections(const struct image_writer *writer, const struct host_slot *slots,
+			 const struct route_ref *refs)
 {
 	const void *const from[IMAGE_SECTION_COUNT] = {
 		[IMAGE_SECTION_HOST_SLOTS] = slots,
 		[IMAGE_SECTION_VHOSTS] = writer->vhosts.at,
 		[IMAGE_SECTION_NODES] = writer->trie.nodes.at,
-		[IMAGE_SECTION_ROUTES] = writer->sorted_routes,
 		[IMAGE_SECTION_BACKENDS] = writer->backends.at,
 		[IMAGE_SECTION_POLICIES] = writer->policies.at,
 		[IMAGE_SECTION_SOURCES] = writer->sources.at,
 		[IMAGE_SECTION_STRINGS] = writer->strings.at,
 	};
+	const struct segment_header *header = (void *)writer->bytes; /* made by segment_new */
+	struct image_route *routes =
+		(void *)(writer->bytes + header->sections[IMAGE_SECTION_ROUTES].offset_bytes);
 
 	segment_fill(&image_shape, writer->bytes, from);
+	for (size_t i = 0; i < writer->routes.len; i++)
+		routes[i] = route_of(refs[i].route);
 }
 
 static void put_header(const struct image_writer *writer, const struct host_table_keys *keys)
@@ -416,35 +433,51 @@ static void put_header(const struct image_writer *writer, const struct host_tabl
 	header->wildcard_count = writer->wildcard_count;
 }
 
+/* Room for the segment, all sections filled; the header's own words are left. */
+static int write_segment(struct image_writer *writer, const struct host_table_keys *keys,
+			 const struct route_ref *refs, size_t *len)
+{
+	size_t counts[IMAGE_SECTION_COUNT] = {
+		[IMAGE_SECTION_VHOSTS] = writer->vhosts.len,
+		[IMAGE_SECTION_NODES] = writer->trie.nodes.len,
+		[IMAGE_SECTION_ROUTES] = writer->routes.len,
+		[IMAGE_SECTION_BACKENDS] = writer->backends.len,
+		[IMAGE_SECTION_POLICIES] = writer->policies.len / sizeof(struct image_policy),
+		[IMAGE_SECTION_SOURCES] = writer->sources.len,
+		[IMAGE_SECTION_STRINGS] = writer->strings.len,
+	};
+	struct host_slot *slots;
+	uint32_t slot_count;
+	int rc;
+
+	if (writer->strings.is_full || writer->policies.is_full)
+		return -EFBIG;
+	slots = lay_out_hosts(writer, keys, &slot_count);
+	counts[IMAGE_SECTION_HOST_SLOTS] = slot_count;
+	rc = segment_new(&image_shape, counts, writer->generation, &writer->bytes, len);
+	if (rc == 0)
+		put_sections(writer, slots, refs);
+	mem_free(slots);
+	return rc;
+}
+
 int image_writer_finish(struct image_writer *writer, struct str *bytes, struct err *err)
 {
 	struct host_table_keys keys = host_table_keys_of(writer->hash_key);
-	size_t counts[IMAGE_SECTION_COUNT] = { 0 };
-	struct host_slot *slots;
-	uint32_t slot_count;
+	struct route_ref *refs = mem_new(writer->routes.len, sizeof(*refs));
 	size_t len;
-	int rc = lay_out_routes(writer, err);
+	int rc = lay_out_vhosts(writer, refs, err);
 
 	if (rc)
-		return rc;
-	slots = lay_out_hosts(writer, &keys, &slot_count);
-	counts[IMAGE_SECTION_HOST_SLOTS] = slot_count;
-	counts[IMAGE_SECTION_VHOSTS] = writer->vhosts.len;
-	counts[IMAGE_SECTION_NODES] = writer->trie.nodes.len;
-	counts[IMAGE_SECTION_ROUTES] = writer->routes.len;
-	counts[IMAGE_SECTION_BACKENDS] = writer->backends.len;
-	counts[IMAGE_SECTION_POLICIES] = writer->policies.len / sizeof(struct image_policy);
-	counts[IMAGE_SECTION_SOURCES] = writer->sources.len;
-	counts[IMAGE_SECTION_STRINGS] = writer->strings.len;
-	rc = writer->strings.is_full || writer->policies.is_full ? -EFBIG : 0;
-	if (rc == 0)
-		rc = segment_new(&image_shape, counts, writer->generation, &writer->bytes, &len);
-	if (rc)
 		goto out;
-	put_sections(writer, slots);
+	rc = write_segment(writer, &keys, refs, &len);
+	if (rc) {
+		err_set(err, rc, "image: larger than 4 GiB");
+		goto out;
+	}
 	put_header(writer, &keys);
 	*bytes = str_of(writer->bytes, len);
 out:
-	mem_free(slots);
-	return rc ? err_set(err, rc, "image: larger than 4 GiB") : 0;
+	mem_free(refs);
+	return rc;
 }
