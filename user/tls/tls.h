@@ -40,6 +40,7 @@ enum {
 	TLS_TICKET_KEY_AGE_MAX_S = 24 * 3600, /* tickets under an older key are not taken */
 	TLS_CHAIN_CERTS_MAX = 16,
 	TLS_ALPN_BYTES_MAX = 64,
+	TLS_RECORD_BYTES_MAX = 16 * 1024, /* of plain bytes (RFC 8446 5.1) */
 	/* Room that lets a whole handshake flight or one full record out at once. */
 	TLS_OUTPUT_BYTES_GOOD = 20 * 1024,
 };
@@ -47,10 +48,10 @@ enum {
 /* ---- certificates ----------------------------------------------------------------------- */
 
 /*
- * A chain and its key, ready for handshakes: @chain is PEM (leaf first) or DER certificates one
- * after the other, @key is PEM or DER (PKCS#8, or the older forms of EC and RSA). Both are
- * copied. Returns owned, for the worker of @context alone; its count starts at 1. 0, or -EINVAL
- * (err says what is wrong), or -ENOMEM.
+ * A chain and its key, ready for handshakes: both PEM, the leaf first, the key unencrypted
+ * (PKCS#8 or the older forms of EC and RSA). They are parsed, not kept. Returns owned, for the
+ * worker of @context alone; its count starts at 1. 0, or -EINVAL (err says what is wrong), or
+ * -ENOMEM.
  */
 int tls_cert_load(struct tls_context *context, struct str chain, struct str key,
 		  struct tls_cert **cert, struct err *err);
@@ -72,9 +73,9 @@ void tls_ticket_key_make(struct tls_ticket_key *key);
 
 struct tls_options {
 	/*
-	 * Chooses the certificate of a full handshake. @name is the SNI in lower case, absent
-	 * (at == NULL) where the client sent none; good for the call. Borrows what it returns for
-	 * the call. NULL refuses the handshake (alert unrecognized_name).
+	 * Chooses the certificate of a full handshake (a resumed one shows none). @name is the SNI
+	 * in lower case, absent (at == NULL) where the client sent none; good for the call. The
+	 * result is borrowed for the call. NULL refuses the handshake (alert unrecognized_name).
 	 */
 	const struct tls_cert *(*on_server_name)(void *owner, struct str name);
 	void *owner;
@@ -108,7 +109,7 @@ enum tls_status {
 
 /* 0 or -ENOMEM. Returns owned; @context must outlive it. */
 int tls_conn_new(struct tls_context *context, struct tls_conn **conn);
-/* Sends nothing. The session stays resumable only if tls_conn_close was called or not needed. */
+/* Sends nothing. */
 void tls_conn_free(struct tls_conn *conn);
 
 /*
@@ -136,11 +137,12 @@ enum tls_status tls_conn_read(struct tls_conn *conn, char *at, size_t max, size_
  * address), with at least as many of them: one record of them may be half sent.
  */
 enum tls_status tls_conn_write(struct tls_conn *conn, struct str plain, size_t *taken);
-/* Writes close_notify, once. Nothing can be written after it. */
+/* Writes close_notify, once; nothing can be written after it. TLS_OK also where there is nothing
+ * to say, because the handshake was never done. */
 enum tls_status tls_conn_close(struct tls_conn *conn);
 
 /* Facts, good after the handshake; they live as long as the connection. */
-struct str tls_conn_server_name(const struct tls_conn *conn); /* lower case; may be absent */
+struct str tls_conn_server_name(const struct tls_conn *conn); /* as sent; may be absent */
 struct str tls_conn_alpn(const struct tls_conn *conn);        /* absent where none was agreed */
 struct str tls_conn_version(const struct tls_conn *conn);     /* "TLSv1.3" */
 struct str tls_conn_cipher(const struct tls_conn *conn);      /* "TLS_AES_128_GCM_SHA256" */

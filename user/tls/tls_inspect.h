@@ -20,8 +20,8 @@ struct tls_inspection {
 	 */
 	struct str *names;
 	size_t name_count;
-	struct str subject; /* common name, or empty */
-	struct str issuer;
+	struct str subject;    /* common name, or empty */
+	struct str issuer;     /* common name, or empty */
 	uint64_t not_before_s; /* since 1970; 0 for what is earlier */
 	uint64_t not_after_s;
 	size_t chain_count;   /* certificates in the chain */
@@ -31,7 +31,8 @@ struct tls_inspection {
 
 /*
  * Reads a PEM chain (leaf first) and a PEM key. 0, or -EINVAL with a text that names what is
- * wrong: "private key does not fit the certificate". A date in the past or future is no error.
+ * wrong: "private key does not fit the certificate". What it lets pass, a worker can serve. A
+ * date in the past or future is no error. The texts live in @arena.
  */
 int tls_inspect(struct str chain_pem, struct str key_pem, struct arena *arena,
 		struct tls_inspection *inspection, struct err *err);

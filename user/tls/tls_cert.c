@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tls_cert: one certificate with its key and chain, parsed once and shared by all the
+ * connections of a worker.
+ *
+ * Ten thousand of these have to fit a worker, so it is nothing but OpenSSL's parsed
+ * objects: no SSL_CTX of its own (that would be many times the size).
+ */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "tls/tls_internal.h"
+
+int tls_cert_load(struct tls_context *context, struct str chain, struct str key,
+		  struct tls_cert **cert, struct err *err)
+{
+	struct tls_cert *loaded = mem_try_new(1, sizeof(*loaded));
+	int result;
+
+	if (!loaded)
+		return err_set(err, -ENOMEM, "out of memory");
+	loaded->ref_count = 1;
+	result = tls_pem_read_chain(context->library, chain, &loaded->leaf, &loaded->chain, err);
+	if (!result)
+		result = tls_pem_read_key(context->library, key, &loaded->key, err);
+	if (!result)
+		result = tls_pem_check_pair(loaded->leaf, loaded->key, err);
+	if (result) {
+		tls_cert_put(loaded);
+		return result;
+	}
+	*cert = loaded;
+	return 0;
+}
+
+struct tls_cert *tls_cert_get(struct tls_cert *cert)
+{
+	cert->ref_count++;
+	return cert;
+}
+
+void tls_cert_put(struct tls_cert *cert)
+{
+	if (!cert || --cert->ref_count)
+		return;
+	X509_free(cert->leaf);
+	EVP_PKEY_free(cert->key);
+	sk_X509_pop_free(cert->chain, X509_free);
+	mem_free(cert);
+}
