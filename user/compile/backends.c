@@ -19,10 +19,10 @@ static uint64_t reference_hash(const struct build *build, const struct build_ref
 	struct siphash_key key = build->compiler->hash_key;
 	uint64_t hash = siphash(key, reference->service);
 
-	hash = table_hash_with(hash, siphash(key, reference->namespace));
+	hash = lookup_hash_with(hash, siphash(key, reference->namespace));
 	if (reference->port.name.at)
-		return table_hash_with(hash, siphash(key, reference->port.name));
-	return table_hash_with(hash, reference->port.number);
+		return lookup_hash_with(hash, siphash(key, reference->port.name));
+	return lookup_hash_with(hash, reference->port.number);
 }
 
 static bool reference_eq(const struct build_reference *a, const struct build_reference *b)
@@ -157,21 +157,21 @@ static void add_reference(struct build *build, struct build_reference *reference
 
 static uint32_t find_or_add_reference(struct build *build, const struct build_reference *wanted)
 {
-	struct table *table = &build->compiler->backend_table;
+	struct lookup *table = &build->compiler->backend_table;
 	uint32_t at = 0, index = build->last_reference;
 	uint64_t hash;
 
 	if (index < build->references.len && reference_eq(&build->references.at[index], wanted))
 		return index;
 	hash = reference_hash(build, wanted);
-	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(table, hash, &at)) != LOOKUP_NONE) {
 		if (reference_eq(&build->references.at[index], wanted))
 			return index;
 	}
 	index = (uint32_t)build->references.len;
 	*vec_push(&build->references) = *wanted;
 	add_reference(build, &build->references.at[index]);
-	table_add(table, hash, index);
+	lookup_add(table, hash, index);
 	return index;
 }
 
@@ -197,8 +197,8 @@ uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 static uint64_t service_hash(const struct compiler *compiler, struct str namespace,
 			     struct str service)
 {
-	return table_hash_with(siphash(compiler->hash_key, service),
-			       siphash(compiler->hash_key, namespace));
+	return lookup_hash_with(siphash(compiler->hash_key, service),
+				siphash(compiler->hash_key, namespace));
 }
 
 uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
@@ -208,7 +208,7 @@ uint32_t service_groups_find(const struct compiler *compiler, struct str namespa
 	uint64_t hash = service_hash(compiler, namespace, service);
 	uint32_t at = 0, index;
 
-	while ((index = table_next(&groups->table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(&groups->table, hash, &at)) != LOOKUP_NONE) {
 		const struct service_group *group = &groups->groups.at[index];
 
 		if (str_eq(group->service, service) && str_eq(group->namespace, namespace))
@@ -222,13 +222,13 @@ static uint32_t group_of(struct compiler *compiler, const struct model_backend *
 	struct service_groups *groups = &compiler->service_groups;
 	uint32_t index = service_groups_find(compiler, backend->namespace, backend->service);
 
-	if (index != TABLE_NONE)
+	if (index != LOOKUP_NONE)
 		return index;
 	index = (uint32_t)groups->groups.len;
 	*vec_push(&groups->groups) = (struct service_group){ .namespace = backend->namespace,
 							     .service = backend->service };
-	table_add(&groups->table, service_hash(compiler, backend->namespace, backend->service),
-		  index);
+	lookup_add(&groups->table, service_hash(compiler, backend->namespace, backend->service),
+		   index);
 	return index;
 }
 
@@ -240,11 +240,11 @@ void backends_group(struct compiler *compiler)
 	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
 	uint32_t first = 0;
 
-	table_reset(&groups->table, model->backends.len);
+	lookup_reset(&groups->table, model->backends.len);
 	groups->groups.len = 0;
 	groups->backends.len = 0;
 	for (size_t i = 0; i < model->backends.len; i++) {
-		group_of_backend[i] = TABLE_NONE;
+		group_of_backend[i] = LOOKUP_NONE;
 		if (!model->backends.at[i].service_port)
 			continue;
 		group_of_backend[i] = group_of(compiler, &model->backends.at[i]);
@@ -259,7 +259,7 @@ void backends_group(struct compiler *compiler)
 	for (size_t i = 0; i < model->backends.len; i++) {
 		struct service_group *group;
 
-		if (group_of_backend[i] == TABLE_NONE)
+		if (group_of_backend[i] == LOOKUP_NONE)
 			continue;
 		group = &groups->groups.at[group_of_backend[i]];
 		groups->backends.at[group->first + group->count++] = (uint32_t)i;

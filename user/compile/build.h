@@ -16,8 +16,8 @@
 #include "base/vec.h"
 #include "compile/compile.h"
 #include "compile/ids.h"
+#include "compile/lookup.h"
 #include "compile/settings.h"
-#include "compile/table.h"
 
 /* ------------------------------------------------- kept between generations */
 
@@ -35,7 +35,7 @@ struct cert_entry {
 };
 
 struct cert_cache {
-	struct table table;
+	struct lookup table;
 	struct VEC(struct cert_entry *) entries;
 	uint64_t round;
 	uint64_t written_digest; /* of the certs last written */
@@ -49,7 +49,7 @@ struct service_group {
 };
 
 struct service_groups {
-	struct table table;
+	struct lookup table;
 	struct VEC(struct service_group) groups;
 	struct VEC(uint32_t) backends; /* indices into model.backends */
 };
@@ -86,7 +86,7 @@ struct compiler {
 	struct service_groups service_groups;
 
 	/* good during one call; kept for their memory */
-	struct table vhost_table, route_table, policy_table, backend_table, tls_table;
+	struct lookup vhost_table, route_table, policy_table, backend_table, tls_table;
 	struct VEC(uint32_t) backend_of_id;              /* by backend id: index in the model + 1 */
 	struct VEC(struct endpoint_mark) endpoint_marks; /* by endpoint id */
 	uint64_t endpoints_round, backend_turn;
@@ -162,6 +162,9 @@ struct finding_place build_backend_place(struct build *build, const struct model
 /* The index of @policy in the model, where equal ones are one. */
 uint32_t build_policy(struct build *build, const struct model_policy *policy);
 
+/* Why @winner is before @loser: "is older", "comes first by name". */
+const char *build_why_first(const struct object *winner, const struct object *loser);
+
 /* The names under which ids are kept. */
 void backend_name(struct buf *out, struct str namespace, struct str service, struct str port);
 enum { ENDPOINT_NAME_BYTES = 18 }; /* address, then port, low byte first */
@@ -177,7 +180,7 @@ void routes_add_class_default(struct build *build);
 /* backends.c: the backend of @wanted; complains about what is missing as of @source. */
 uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 		      const struct model_source *source);
-/* The group of a Service, or TABLE_NONE. */
+/* The group of a Service, or LOOKUP_NONE. */
 uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
 			     struct str service);
 /* Files the backends of the model by Service, for compile_endpoints. */

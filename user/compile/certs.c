@@ -36,7 +36,7 @@ void cert_cache_release(struct cert_cache *cache)
 	for (size_t i = 0; i < cache->entries.len; i++)
 		entry_free(cache->entries.at[i]);
 	vec_release(&cache->entries);
-	table_release(&cache->table);
+	lookup_release(&cache->table);
 }
 
 static struct cert_entry *entry_new(struct str namespace, struct str name, uint64_t hash)
@@ -55,17 +55,17 @@ static struct cert_entry *find_or_add_entry(struct build *build, struct str name
 {
 	struct cert_cache *cache = &build->compiler->cert_cache;
 	struct siphash_key key = build->compiler->hash_key;
-	uint64_t hash = table_hash_with(siphash(key, name), siphash(key, namespace));
+	uint64_t hash = lookup_hash_with(siphash(key, name), siphash(key, namespace));
 	uint32_t at = 0, index;
 	struct cert_entry *entry;
 
-	while ((index = table_next(&cache->table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(&cache->table, hash, &at)) != LOOKUP_NONE) {
 		entry = cache->entries.at[index];
 		if (str_eq(entry->name, name) && str_eq(entry->namespace, namespace))
 			return entry;
 	}
 	entry = entry_new(namespace, name, hash);
-	table_add(&cache->table, hash, (uint32_t)cache->entries.len);
+	lookup_add(&cache->table, hash, (uint32_t)cache->entries.len);
 	*vec_push(&cache->entries) = entry;
 	return entry;
 }
@@ -86,9 +86,9 @@ static void drop_unused(struct cert_cache *cache)
 	if (kept == cache->entries.len)
 		return;
 	cache->entries.len = kept;
-	table_reset(&cache->table, kept);
+	lookup_reset(&cache->table, kept);
 	for (size_t i = 0; i < kept; i++)
-		table_add(&cache->table, cache->entries.at[i]->hash, (uint32_t)i);
+		lookup_add(&cache->table, cache->entries.at[i]->hash, (uint32_t)i);
 }
 
 /* ------------------------------------------------------------------- check */
@@ -121,8 +121,10 @@ static void check_pair(const struct compile_options *options, struct cert_entry 
 		return;
 	code = options->check_pair(options->check_context, chain, key, &entry->arena, &entry->facts,
 				   &err);
-	if (code < 0)
-		refuse(entry, "InvalidCertificate", err.text[0] ? err.text : "pair is not usable");
+	if (code < 0) {
+		err_prefix(&err, "is not usable");
+		refuse(entry, "InvalidCertificate", err.text);
+	}
 }
 
 static void check_secret(const struct compile_options *options, struct cert_entry *entry,
@@ -133,13 +135,13 @@ static void check_secret(const struct compile_options *options, struct cert_entr
 	char text[ERR_TEXT_MAX];
 
 	if (!str_eq(secret->secret.type, type_tls)) {
-		snprintf(text, sizeof(text), "type is '%.*s', not '%.*s'",
+		snprintf(text, sizeof(text), "has type '%.*s', not '%.*s'",
 			 STR_ARG(secret->secret.type), STR_ARG(type_tls));
 		refuse(entry, "WrongSecretType", text);
 	} else if (chain.len == 0) {
-		refuse(entry, "MissingSecretKey", "key 'tls.crt' is missing");
+		refuse(entry, "MissingSecretKey", "has no key 'tls.crt'");
 	} else if (key.len == 0) {
-		refuse(entry, "MissingSecretKey", "key 'tls.key' is missing");
+		refuse(entry, "MissingSecretKey", "has no key 'tls.key'");
 	} else {
 		check_pair(options, entry, chain, key);
 	}
@@ -162,7 +164,7 @@ static const struct cert_entry *look_at_secret(struct build *build, struct str n
 	if (!secret || !secret->serial || entry->serial != secret->serial)
 		entry_renew(entry);
 	if (!secret) {
-		refuse(entry, "MissingSecret", "it does not exist");
+		refuse(entry, "MissingSecret", "does not exist");
 		return entry;
 	}
 	if (!entry->serial)
@@ -187,8 +189,7 @@ static void complain_secret(struct build *build, const struct cert_entry *entry,
 
 	if (entry->reason)
 		findings_add(build->findings, FINDING_ERROR, entry->reason, place,
-			     "secret '%.*s': %.*s; the default certificate is shown",
-			     STR_ARG(entry->name), STR_ARG(entry->complaint));
+			     "secret '%.*s' %.*s", STR_ARG(entry->name), STR_ARG(entry->complaint));
 	else if (entry->facts.not_after_s && entry->facts.not_after_s < now_s)
 		findings_add(build->findings, FINDING_WARNING, "CertificateExpired", place,
 			     "certificate of secret '%.*s' has expired", STR_ARG(entry->name));
@@ -204,7 +205,7 @@ static struct model_tls_host *find_tls_host(const struct build *build, struct st
 {
 	uint32_t at = 0, index;
 
-	while ((index = table_next(&build->compiler->tls_table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(&build->compiler->tls_table, hash, &at)) != LOOKUP_NONE) {
 		if (str_eq(build->model->tls_hosts.at[index].host, host))
 			return &build->model->tls_hosts.at[index];
 	}
@@ -218,7 +219,7 @@ static struct model_tls_host *find_or_add_tls_host(struct build *build, struct s
 
 	if (found)
 		return found;
-	table_add(&build->compiler->tls_table, hash, (uint32_t)build->model->tls_hosts.len);
+	lookup_add(&build->compiler->tls_table, hash, (uint32_t)build->model->tls_hosts.len);
 	found = vec_push(&build->model->tls_hosts);
 	found->host = host;
 	found->cert = MODEL_NONE;
@@ -252,7 +253,6 @@ static bool is_covered(const struct model_cert_facts *facts, struct str host)
 /* One TLS entry at work. */
 struct tls_entry {
 	const struct object_tls *tls;
-	uint32_t index;
 	uint32_t cert; /* MODEL_NONE: the default one */
 	const struct cert_entry *secret;
 };
@@ -275,16 +275,18 @@ static void claim_host(struct build *build, const struct tls_entry *entry, struc
 	} else if (entry->cert != MODEL_NONE && entry->cert != tls_host->cert) {
 		findings_add(build->findings, FINDING_NOTICE, "Conflict", place,
 			     "the certificate of host '%.*s' is that of ingress '%.*s/%.*s', "
-			     "which is older",
-			     STR_ARG(shown), STR_ARG(winner->namespace), STR_ARG(winner->name));
+			     "which %s",
+			     STR_ARG(shown), STR_ARG(winner->namespace), STR_ARG(winner->name),
+			     build_why_first(winner, build->ingress));
 	}
 }
 
 static void claim_listed_host(struct build *build, const struct tls_entry *entry, uint32_t index)
 {
 	struct str host = entry->tls->hosts[index], key;
-	struct finding_place place = build_place(build, build->ingress, entry->tls->line,
-						 "spec.tls[%u].hosts[%u]", entry->index, index);
+	struct finding_place place =
+		build_place(build, build->ingress, entry->tls->line, "spec.tls[%u].hosts[%u]",
+			    entry->tls->index, index);
 	char room[HOST_KEY_MAX];
 	struct err err = { 0 };
 	int code = syntax_check_host(host, &err);
@@ -304,7 +306,7 @@ static void claim_listed_host(struct build *build, const struct tls_entry *entry
 static void claim_all_hosts(struct build *build, const struct tls_entry *entry)
 {
 	struct finding_place place = build_place(build, build->ingress, entry->tls->line,
-						 "spec.tls[%u].secretName", entry->index);
+						 "spec.tls[%u].secretName", entry->tls->index);
 	bool is_catch_all = build->ingress->ingress.rule_count == 0;
 
 	for (size_t i = 0; i < build->ingress_vhosts.len; i++) {
@@ -323,15 +325,14 @@ static void claim_all_hosts(struct build *build, const struct tls_entry *entry)
 			(struct build_nameless){ .cert = entry->cert, .ingress = build->ingress };
 }
 
-static void add_tls_entry(struct build *build, uint32_t index)
+static void add_tls_entry(struct build *build, const struct object_tls *tls)
 {
-	struct tls_entry entry = { .tls = &build->ingress->ingress.tls[index],
-				   .index = index,
-				   .cert = MODEL_NONE };
+	struct tls_entry entry = { .tls = tls, .cert = MODEL_NONE };
 
 	if (entry.tls->secret.len) {
-		struct finding_place place = build_place(build, build->ingress, entry.tls->line,
-							 "spec.tls[%u].secretName", index);
+		struct finding_place place =
+			build_place(build, build->ingress, entry.tls->line,
+				    "spec.tls[%u].secretName", entry.tls->index);
 
 		entry.secret = look_at_secret(build, build->ingress->namespace, entry.tls->secret);
 		entry.cert = entry.secret->cert;
@@ -346,7 +347,7 @@ static void add_tls_entry(struct build *build, uint32_t index)
 void certs_add_ingress(struct build *build)
 {
 	for (uint32_t i = 0; i < build->ingress->ingress.tls_count; i++)
-		add_tls_entry(build, i);
+		add_tls_entry(build, &build->ingress->ingress.tls[i]);
 }
 
 /* ------------------------------------------------------------------ finish */

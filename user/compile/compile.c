@@ -66,12 +66,12 @@ struct compiler *compiler_new(const struct compile_options *options)
 
 static void tables_release(struct compiler *compiler)
 {
-	table_release(&compiler->vhost_table);
-	table_release(&compiler->route_table);
-	table_release(&compiler->policy_table);
-	table_release(&compiler->backend_table);
-	table_release(&compiler->tls_table);
-	table_release(&compiler->service_groups.table);
+	lookup_release(&compiler->vhost_table);
+	lookup_release(&compiler->route_table);
+	lookup_release(&compiler->policy_table);
+	lookup_release(&compiler->backend_table);
+	lookup_release(&compiler->tls_table);
+	lookup_release(&compiler->service_groups.table);
 	vec_release(&compiler->service_groups.groups);
 	vec_release(&compiler->service_groups.backends);
 	vec_release(&compiler->backend_of_id);
@@ -159,20 +159,25 @@ struct finding_place build_backend_place(struct build *build, const struct model
 			   source->rule, source->path, field);
 }
 
+const char *build_why_first(const struct object *winner, const struct object *loser)
+{
+	return winner->created_s < loser->created_s ? "is older" : "comes first by name";
+}
+
 uint32_t build_policy(struct build *build, const struct model_policy *policy)
 {
-	struct table *table = &build->compiler->policy_table;
+	struct lookup *table = &build->compiler->policy_table;
 	uint64_t hash = siphash(build->compiler->hash_key,
 				str_of((const char *)policy, sizeof(*policy))); /* its bytes */
 	uint32_t at = 0, index;
 
-	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(table, hash, &at)) != LOOKUP_NONE) {
 		if (memcmp(&build->model->policies.at[index], policy, sizeof(*policy)) == 0)
 			return index;
 	}
 	index = (uint32_t)build->model->policies.len;
 	*vec_push(&build->model->policies) = *policy;
-	table_add(table, hash, index);
+	lookup_add(table, hash, index);
 	return index;
 }
 
@@ -270,11 +275,11 @@ static void build_init(struct build *build, struct compiler *compiler, const str
 	size_t ingress_count = set->of[OBJECT_KIND_INGRESS].count;
 
 	model_reset(&compiler->model);
-	table_reset(&compiler->vhost_table, ingress_count);
-	table_reset(&compiler->route_table, ingress_count);
-	table_reset(&compiler->policy_table, 0);
-	table_reset(&compiler->backend_table, ingress_count);
-	table_reset(&compiler->tls_table, 0);
+	lookup_reset(&compiler->vhost_table, ingress_count);
+	lookup_reset(&compiler->route_table, ingress_count);
+	lookup_reset(&compiler->policy_table, 0);
+	lookup_reset(&compiler->backend_table, ingress_count);
+	lookup_reset(&compiler->tls_table, 0);
 	compiler->backend_of_id.len = 0;
 	compiler->cert_cache.round++;
 	ids_begin(&compiler->backend_ids);

@@ -106,7 +106,8 @@ static void complain_address(struct endpoints_build *build, const struct object 
 	if (!build->is_first_backend)
 		return;
 	place = place_of(slice, endpoint->line,
-			 arena_printf(&build->arena, "endpoints[%u].addresses[%u]", e, a));
+			 arena_printf(&build->arena, "endpoints[%u].addresses[%u]", endpoint->index,
+				      a));
 	findings_add(build->findings, FINDING_ERROR, "InvalidAddress", &place,
 		     "'%.*s' is no %s address", STR_ARG(endpoint->addresses[a]),
 		     is_v4 ? "ipv4" : "ipv6");
@@ -129,14 +130,14 @@ static void group_slices(struct endpoints_build *build)
 	for (size_t i = 0; i < count; i++) {
 		group_of[i] = service_groups_find(build->compiler, slices[i]->namespace,
 						  slices[i]->endpoint_slice.service);
-		if (group_of[i] == TABLE_NONE)
+		if (group_of[i] == LOOKUP_NONE)
 			continue;
 		if (is_ip_slice(slices[i])) {
 			next[group_of[i]]++;
 			continue;
 		}
 		complain_type(build, slices[i]);
-		group_of[i] = TABLE_NONE;
+		group_of[i] = LOOKUP_NONE;
 	}
 	for (size_t g = 0; g <= groups->groups.len; g++) {
 		uint32_t size = next[g];
@@ -145,7 +146,7 @@ static void group_slices(struct endpoints_build *build)
 		first += size;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (group_of[i] != TABLE_NONE)
+		if (group_of[i] != LOOKUP_NONE)
 			build->by_group[next[group_of[i]]++] = slices[i];
 	}
 	mem_free(next);
@@ -194,8 +195,10 @@ static void add_member(struct endpoints_build *build, const struct addr *addr,
 		return;
 	if (mark->member_turn == build->compiler->backend_turn) {
 		member = &build->members.at[mark->member];
-		if (!(member->flags & ENDPOINT_READY))
+		if (!(member->flags & ENDPOINT_READY)) {
 			member->flags = flags;
+			member->name = endpoint->target;
+		}
 		return;
 	}
 	mark->member_turn = build->compiler->backend_turn;

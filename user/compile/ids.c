@@ -47,7 +47,7 @@ void ids_release(struct ids *ids)
 		entry_clear(&ids->entries.at[i]);
 	vec_release(&ids->entries);
 	vec_release(&ids->free);
-	table_release(&ids->table);
+	lookup_release(&ids->table);
 }
 
 void ids_begin(struct ids *ids)
@@ -57,10 +57,10 @@ void ids_begin(struct ids *ids)
 
 static void file_all(struct ids *ids)
 {
-	table_reset(&ids->table, ids->entries.len);
+	lookup_reset(&ids->table, ids->entries.len);
 	for (size_t i = 0; i < ids->entries.len; i++) {
 		if (has_name(&ids->entries.at[i]))
-			table_add(&ids->table, ids->entries.at[i].hash, (uint32_t)i);
+			lookup_add(&ids->table, ids->entries.at[i].hash, (uint32_t)i);
 	}
 }
 
@@ -91,7 +91,7 @@ static uint32_t find(const struct ids *ids, uint64_t hash, struct str name)
 {
 	uint32_t at = 0, id;
 
-	while ((id = table_next(&ids->table, hash, &at)) != TABLE_NONE) {
+	while ((id = lookup_next(&ids->table, hash, &at)) != LOOKUP_NONE) {
 		if (str_eq(name_of(&ids->entries.at[id]), name))
 			return id;
 	}
@@ -109,7 +109,7 @@ static void fill(struct ids *ids, uint32_t id, uint64_t hash, struct str name)
 		entry->long_name = mem_copy_text(name.at, name.len);
 	else if (name.len)
 		memcpy(entry->short_name, name.at, name.len);
-	table_add(&ids->table, hash, id);
+	lookup_add(&ids->table, hash, id);
 }
 
 uint32_t ids_get(struct ids *ids, struct str name)

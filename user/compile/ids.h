@@ -19,7 +19,7 @@
 #include "base/siphash.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "compile/table.h"
+#include "compile/lookup.h"
 
 #define IDS_NONE UINT32_MAX
 
@@ -36,7 +36,7 @@ struct ids_entry {
 };
 
 struct ids {
-	struct table table;
+	struct lookup table;
 	struct VEC(struct ids_entry) entries; /* by id */
 	struct VEC(uint32_t) free;            /* ids to be given again, oldest first */
 	size_t free_taken;                    /* of these, already given */

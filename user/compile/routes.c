@@ -24,12 +24,12 @@ static struct str shown_host(struct str host)
 
 static uint32_t find_or_add_vhost(struct build *build, struct str host)
 {
-	struct table *table = &build->compiler->vhost_table;
+	struct lookup *table = &build->compiler->vhost_table;
 	uint64_t hash = siphash(build->compiler->hash_key, host);
 	uint32_t at = 0, index;
 	struct model_vhost *vhost;
 
-	while ((index = table_next(table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(table, hash, &at)) != LOOKUP_NONE) {
 		if (str_eq(build->model->vhosts.at[index].host, host))
 			return index;
 	}
@@ -39,14 +39,13 @@ static uint32_t find_or_add_vhost(struct build *build, struct str host)
 	vhost->default_route = MODEL_NONE;
 	vhost->object = build->ingress;
 	vec_push(&build->vhost_marks);
-	table_add(table, hash, index);
+	lookup_add(table, hash, index);
 	return index;
 }
 
-/* The vhost of rule @index, or MODEL_NONE with a finding. */
-static uint32_t vhost_of_rule(struct build *build, uint32_t index)
+/* The vhost of @rule, or MODEL_NONE with a finding. */
+static uint32_t vhost_of_rule(struct build *build, const struct object_rule *rule)
 {
-	const struct object_rule *rule = &build->ingress->ingress.rules[index];
 	char room[HOST_KEY_MAX];
 	struct str key = STR("");
 	struct err err = { 0 };
@@ -59,8 +58,9 @@ static uint32_t vhost_of_rule(struct build *build, uint32_t index)
 			code = err_set(&err, -EINVAL, "host '%.*s' is no host name",
 				       STR_ARG(rule->host));
 		if (code < 0) {
-			struct finding_place place = build_place(build, build->ingress, rule->line,
-								 "spec.rules[%u].host", index);
+			struct finding_place place =
+				build_place(build, build->ingress, rule->line,
+					    "spec.rules[%u].host", rule->index);
 
 			findings_add(build->findings, FINDING_ERROR, "InvalidHost", &place, "%s",
 				     err.text);
@@ -84,17 +84,18 @@ static const char *winner_text(const struct build *build, const struct model_sou
 			       char text[WINNER_TEXT_MAX])
 {
 	const struct object *object = winner->object;
+	const char *why = build_why_first(object, build->ingress);
 
 	if (object == build->ingress)
 		snprintf(text, WINNER_TEXT_MAX, "an earlier rule of the same ingress (line %u)",
 			 winner->line);
 	else if (object->file.len)
-		snprintf(text, WINNER_TEXT_MAX, "ingress '%.*s/%.*s' (%.*s:%u), which is older",
+		snprintf(text, WINNER_TEXT_MAX, "ingress '%.*s/%.*s' (%.*s:%u), which %s",
 			 STR_ARG(object->namespace), STR_ARG(object->name), STR_ARG(object->file),
-			 winner->line);
+			 winner->line, why);
 	else
-		snprintf(text, WINNER_TEXT_MAX, "ingress '%.*s/%.*s', which is older",
-			 STR_ARG(object->namespace), STR_ARG(object->name));
+		snprintf(text, WINNER_TEXT_MAX, "ingress '%.*s/%.*s', which %s",
+			 STR_ARG(object->namespace), STR_ARG(object->name), why);
 	return text;
 }
 
@@ -139,7 +140,7 @@ static uint64_t route_hash(const struct build *build, const struct model_route *
 {
 	uint64_t hash = siphash(build->compiler->hash_key, route->path);
 
-	return table_hash_with(hash, (uint64_t)route->vhost << 2 | route->kind);
+	return lookup_hash_with(hash, (uint64_t)route->vhost << 2 | route->kind);
 }
 
 /* The route that has taken the place of @wanted, or NULL. */
@@ -148,7 +149,7 @@ static const struct model_route *find_route(const struct build *build,
 {
 	uint32_t at = 0, index;
 
-	while ((index = table_next(&build->compiler->route_table, hash, &at)) != TABLE_NONE) {
+	while ((index = lookup_next(&build->compiler->route_table, hash, &at)) != LOOKUP_NONE) {
 		const struct model_route *route = &build->model->routes.at[index];
 
 		if (route->vhost == wanted->vhost && route->kind == wanted->kind &&
@@ -211,7 +212,7 @@ static uint32_t add_route(struct build *build, struct model_route *route,
 	route->policy = build->policy;
 	route->backend = backends_get(build, &wanted, &route->source);
 	*vec_push(&build->model->routes) = *route;
-	table_add(&build->compiler->route_table, hash, index);
+	lookup_add(&build->compiler->route_table, hash, index);
 	return index;
 }
 
@@ -273,15 +274,18 @@ static bool key_of_path(struct build *build, const struct object_path *path,
 	return true;
 }
 
-static void add_path(struct build *build, uint32_t vhost, const struct model_source *source)
+static void add_path(struct build *build, uint32_t vhost, const struct object_rule *rule,
+		     const struct object_path *path)
 {
-	const struct object_path *path =
-		&source->object->ingress.rules[source->rule].paths[source->path];
-	struct model_route route = { .vhost = vhost, .source = *source };
+	struct model_route route = { .vhost = vhost,
+				     .source = { .object = build->ingress,
+						 .line = path->line,
+						 .rule = rule->index,
+						 .path = path->index } };
 
-	if (!check_path_type(build, path, source) ||
-	    !key_of_path(build, path, source, &route.path) ||
-	    !check_backend(build, &path->backend, source))
+	if (!check_path_type(build, path, &route.source) ||
+	    !key_of_path(build, path, &route.source, &route.path) ||
+	    !check_backend(build, &path->backend, &route.source))
 		return;
 	route.kind = path->type == OBJECT_PATH_EXACT ? MODEL_ROUTE_EXACT : MODEL_ROUTE_PREFIX;
 	if (route.kind == MODEL_ROUTE_PREFIX)
@@ -289,21 +293,12 @@ static void add_path(struct build *build, uint32_t vhost, const struct model_sou
 	add_route(build, &route, &path->backend);
 }
 
-static void add_rule(struct build *build, uint32_t index)
+static void add_rule(struct build *build, const struct object_rule *rule)
 {
-	const struct object_rule *rule = &build->ingress->ingress.rules[index];
-	uint32_t vhost = vhost_of_rule(build, index);
+	uint32_t vhost = vhost_of_rule(build, rule);
 
-	if (vhost == MODEL_NONE)
-		return;
-	for (uint32_t i = 0; i < rule->path_count; i++) {
-		const struct model_source source = { .object = build->ingress,
-						     .line = rule->paths[i].line,
-						     .rule = index,
-						     .path = i };
-
-		add_path(build, vhost, &source);
-	}
+	for (uint32_t i = 0; i < rule->path_count && vhost != MODEL_NONE; i++)
+		add_path(build, vhost, rule, &rule->paths[i]);
 }
 
 /* ---------------------------------------------------------------- defaults */
@@ -359,7 +354,7 @@ void routes_add_ingress(struct build *build)
 		return;
 	}
 	for (uint32_t i = 0; i < ingress->rule_count; i++)
-		add_rule(build, i);
+		add_rule(build, &ingress->rules[i]);
 	add_defaults(build);
 }
 

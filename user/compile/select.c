@@ -33,7 +33,7 @@ static const struct object *find_parameters(struct build *build, const struct ob
 		return NULL;
 	if (!str_eq(spec->parameters_kind, STR("ConfigMap")) || spec->parameters_group.len) {
 		findings_add(build->findings, FINDING_ERROR, "InvalidParameters", &place,
-			     "parameters of kind '%.*s' are not known, only ConfigMap is",
+			     "parameters of kind '%.*s' are not known, only 'ConfigMap' is",
 			     STR_ARG(spec->parameters_kind));
 		return NULL;
 	}
@@ -41,7 +41,7 @@ static const struct object *find_parameters(struct build *build, const struct ob
 				     spec->parameters_name);
 	if (!config_map)
 		findings_add(build->findings, FINDING_ERROR, "MissingParameters", &place,
-			     "ConfigMap '%.*s/%.*s' does not exist", STR_ARG(namespace),
+			     "configmap '%.*s/%.*s' does not exist", STR_ARG(namespace),
 			     STR_ARG(spec->parameters_name));
 	return config_map;
 }
@@ -119,7 +119,7 @@ static uint32_t class_of_nameless(struct build *build)
 		struct finding_place place = build_place(build, newest, 0, "metadata.annotations");
 
 		findings_add(build->findings, FINDING_WARNING, "SeveralDefaultClasses", &place,
-			     "%u IngressClasses are marked as default, '%.*s' is taken", count,
+			     "%u ingress classes are marked as default, '%.*s' is taken", count,
 			     STR_ARG(newest->name));
 	}
 	if (class == CLASS_NOT_OURS && build->compiler->options.watch_without_class) {

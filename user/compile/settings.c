@@ -101,7 +101,7 @@ static int parse_secret(struct str value, void *field, struct err *err)
 	struct setting_reference *to = field, parsed = { 0 };
 
 	if (!take_reference(&value, &parsed) || value.at)
-		return err_set(err, -EINVAL, "NAMESPACE/NAME of a Secret");
+		return err_set(err, -EINVAL, "NAMESPACE/NAME of a secret");
 	*to = parsed;
 	return 0;
 }
@@ -112,7 +112,7 @@ static int parse_service_port(struct str value, void *field, struct err *err)
 	uint64_t number;
 
 	if (!take_reference(&value, &parsed) || value.len == 0)
-		return err_set(err, -EINVAL, "NAMESPACE/NAME:PORT of a Service");
+		return err_set(err, -EINVAL, "NAMESPACE/NAME:PORT of a service");
 	if (str_parse_u64(value, UINT16_MAX, &number) == 0)
 		parsed.port.number = (uint16_t)number;
 	else

@@ -172,16 +172,16 @@ static uint64_t digest_of(const struct build *build)
 {
 	const struct model *model = build->model;
 	struct siphash_key key = build->compiler->hash_key;
-	uint64_t digest = table_hash_with(model->default_cert, model->certs.len);
+	uint64_t digest = lookup_hash_with(model->default_cert, model->certs.len);
 
 	for (size_t i = 0; i < model->certs.len; i++) {
 		if (!model->certs.at[i].object->serial)
 			return 0;
-		digest = table_hash_with(digest, model->certs.at[i].object->serial);
+		digest = lookup_hash_with(digest, model->certs.at[i].object->serial);
 	}
 	for (size_t i = 0; i < model->tls_hosts.len; i++) {
-		digest = table_hash_with(digest, siphash(key, model->tls_hosts.at[i].host));
-		digest = table_hash_with(digest, model->tls_hosts.at[i].cert);
+		digest = lookup_hash_with(digest, siphash(key, model->tls_hosts.at[i].host));
+		digest = lookup_hash_with(digest, model->tls_hosts.at[i].cert);
 	}
 	return digest ? digest : 1;
 }

@@ -144,6 +144,7 @@ static int decode_path(struct decoder *decoder, const struct node *value, void *
 
 	path->path = STR("");
 	path->line = value->line;
+	path->index = decoder->here->index;
 	return decode_fields(decoder, value, &table, path);
 }
 
@@ -185,6 +186,7 @@ static int decode_rule(struct decoder *decoder, const struct node *value, void *
 
 	rule->host = STR("");
 	rule->line = value->line;
+	rule->index = decoder->here->index;
 	return decode_fields(decoder, value, &table, rule);
 }
 
@@ -222,6 +224,7 @@ static int decode_tls(struct decoder *decoder, const struct node *value, void *o
 	struct object_tls *tls = out;
 
 	tls->line = value->line;
+	tls->index = decoder->here->index;
 	return decode_fields(decoder, value, &table, tls);
 }
 

@@ -188,6 +188,7 @@ static int decode_endpoint(struct decoder *decoder, const struct node *value, vo
 	endpoint->is_ready = true;
 	endpoint->is_serving = true;
 	endpoint->line = value->line;
+	endpoint->index = decoder->here->index;
 	return decode_fields(decoder, value, &table, endpoint);
 }
 

@@ -83,6 +83,7 @@ struct object_path {
 	struct str type_text;
 	struct object_backend backend;
 	uint32_t line;
+	uint32_t index; /* its place in the list as written: others may have been left out */
 };
 
 struct object_rule {
@@ -90,6 +91,7 @@ struct object_rule {
 	const struct object_path *paths;
 	uint32_t path_count;
 	uint32_t line;
+	uint32_t index; /* as above */
 };
 
 struct object_tls {
@@ -97,6 +99,7 @@ struct object_tls {
 	uint32_t host_count;
 	struct str secret; /* secretName */
 	uint32_t line;
+	uint32_t index; /* as above */
 };
 
 struct object_ingress {
@@ -158,6 +161,7 @@ struct object_endpoint {
 	bool is_terminating;
 	struct str node, zone, target; /* target: targetRef.name, the pod */
 	uint32_t line;
+	uint32_t index; /* its place in the list as written */
 };
 
 struct object_endpoint_slice {

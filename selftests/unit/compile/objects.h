@@ -157,15 +157,18 @@ static inline void objects_path(struct object *object, const char *host, const c
 	rule = &rules[ingress->rule_count ? ingress->rule_count - 1 : 0];
 	if (!ingress->rule_count || !str_eq_c(rule->host, host)) {
 		assert(ingress->rule_count < OBJECTS_PARTS_MAX);
-		rule = &rules[ingress->rule_count++];
+		rule = &rules[ingress->rule_count];
+		rule->index = ingress->rule_count++;
 		rule->host = objects_text(object, host);
 		rule->paths = arena_new(&object->arena, OBJECTS_PARTS_MAX, sizeof(*rule->paths));
 	}
 	assert(rule->path_count < OBJECTS_PARTS_MAX);
-	*(struct object_path *)&rule->paths[rule->path_count++] = /* ours */
+	*(struct object_path *)&rule->paths[rule->path_count] = /* ours */
 		(struct object_path){ .path = objects_text(object, path),
 				      .type = type,
+				      .index = rule->path_count,
 				      .backend = objects_backend(object, backend) };
+	rule->path_count++;
 }
 
 /* @hosts: separated by spaces; @secret may be NULL. */
@@ -179,7 +182,8 @@ static inline void objects_tls(struct object *object, const char *hosts, const c
 		tls = arena_new(&object->arena, OBJECTS_PARTS_MAX, sizeof(*tls));
 	ingress->tls = tls;
 	assert(ingress->tls_count < OBJECTS_PARTS_MAX);
-	tls += ingress->tls_count++;
+	tls += ingress->tls_count;
+	tls->index = ingress->tls_count++;
 	tls->secret = objects_text(object, secret);
 	tls->hosts = to = arena_new(&object->arena, OBJECTS_PARTS_MAX, sizeof(*to));
 	while (str_take_part(&rest, ' ', &host)) {
@@ -242,11 +246,13 @@ static inline struct object_endpoint *objects_endpoint(struct object *object, co
 		endpoints = arena_new(&object->arena, OBJECTS_PARTS_MAX, sizeof(*endpoints));
 	slice->endpoints = endpoints;
 	assert(slice->endpoint_count < OBJECTS_PARTS_MAX);
-	endpoints += slice->endpoint_count++;
+	endpoints += slice->endpoint_count;
 	*addresses = objects_text(object, address);
-	*endpoints = (struct object_endpoint){
-		.addresses = addresses, .address_count = 1, .is_ready = true, .is_serving = true
-	};
+	*endpoints = (struct object_endpoint){ .addresses = addresses,
+					       .address_count = 1,
+					       .is_ready = true,
+					       .is_serving = true,
+					       .index = slice->endpoint_count++ };
 	return endpoints;
 }
 
