@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent: the half of sluice that decides and never touches a client's byte.
+ *
+ *   manifests ─► reconcile ─► publisher ─► link ═══ control socket ═══► proxy
+ *                    │                       ▲
+ *                    ▼                       │ listening sockets, counters, ticket keys
+ *                steering ─► BPF maps    listeners, supervise, tickets
+ *
+ *   admin: what people and Prometheus see of all this
+ *
+ * One thread, one loop. Reading order: main.c (the order of start and end), link.h (a connected
+ * proxy), reconcile.h (a change on its way), then the rest in any order.
+ */
+#ifndef SLUICE_AGENT_AGENT_H
+#define SLUICE_AGENT_AGENT_H
+
+#include "agent/admin.h"
+#include "agent/link.h"
+#include "agent/listeners.h"
+#include "agent/options.h"
+#include "agent/publisher.h"
+#include "agent/reconcile.h"
+#include "agent/steering.h"
+#include "agent/supervise.h"
+#include "agent/tickets.h"
+#include "base/counters.h"
+#include "event/loop.h"
+
+struct agent {
+	/* fixed after start */
+	const struct options *options;
+	uint32_t worker_count;
+	uint16_t worker_cpus[CONTROL_WORKERS_MAX];
+	uint64_t started_ns; /* wall clock */
+	int lock_fd;         /* run-dir/agent.lock: one agent a run dir */
+	int access_log_fd;   /* -1: off */
+	int counters_fd;
+	struct counters *counters; /* worker_count of them, shared with the proxy */
+
+	struct loop loop;
+	struct loop_watch signal_watch;
+	struct links links;
+	struct listeners listeners;
+	struct publisher publisher;
+	struct supervise supervise;
+	struct reconcile reconcile;
+	struct steering steering;
+	struct tickets tickets;
+	struct admin admin;
+
+	bool is_ready_said; /* the line `ready` was printed */
+	bool is_draining;
+	struct loop_timer drain_timer;
+	int exit_code;
+};
+
+/* Runs until a signal ends it. Returns the exit code. */
+int agent_main(const struct options *options);
+
+/* Why requests are not served yet, or not by all workers; NULL when they are. Static text. */
+const char *agent_unready_reason(const struct agent *agent);
+
+/* Whether something became true that the line `ready`, or a waiting change, waits for. */
+void agent_on_in_force(struct agent *agent);
+
+/* A proxy is gone: by itself, or because it was told to drain. */
+void agent_on_proxy_gone(struct agent *agent);
+
+#endif

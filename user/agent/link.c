@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * link: what is said to a proxy, and what it says.
+ *
+ * Everything that a proxy needs is sent in one go once the first configuration is complete, so it
+ * never accepts a connection that it has no answer for. A link that ends is unlinked at once and
+ * freed from a task: the channel may be in the middle of telling us.
+ */
+#include "agent/link.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/proxy_pid.h"
+#include "base/container.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/memfd.h"
+
+const char *link_state_name(enum link_state state)
+{
+	switch (state) {
+	case LINK_GREETING:
+		return "greeting";
+	case LINK_TAKING:
+		return "taking back";
+	case LINK_WAITING:
+		return "waiting";
+	case LINK_WORKING:
+		return "working";
+	case LINK_DRAINING:
+		return "draining";
+	}
+	return "?";
+}
+
+/* ---------------------------------------------------------------------------- an end */
+
+static void free_link(struct loop_task *task)
+{
+	struct link *link = CONTAINER_OF(task, struct link, free_task);
+
+	if (link->given_counters >= 0)
+		close(link->given_counters);
+	for (int i = 0; i < PUBLISHED_COUNT; i++)
+		if (link->given[i] >= 0)
+			close(link->given[i]);
+	mem_free(link);
+}
+
+static void drop_link(struct link *link)
+{
+	struct links *links = link->links;
+	struct link **at = &links->first;
+
+	if (link->is_closed)
+		return;
+	link->is_closed = true;
+	channel_close(&link->channel);
+	loop_timer_clear(&links->agent->loop, &link->greeting_timer);
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	if (links->current == link)
+		links->current = NULL;
+	link->free_task.run = free_link;
+	loop_defer(&links->agent->loop, &link->free_task);
+}
+
+static void on_closed(struct channel *channel, const struct err *why)
+{
+	struct link *link = CONTAINER_OF(channel, struct link, channel);
+	struct agent *agent = link->links->agent;
+
+	if (why->code == -EPROTO)
+		log_error("agent", "proxy %d: %s", link->pid, why->text);
+	else if (link->state == LINK_WORKING && !agent->is_draining)
+		log_warning("agent", "proxy %d: %s", link->pid, why->text);
+	drop_link(link);
+	/* Its process may live on (a desync) or be none of ours: the pidfd tells about ours. */
+	if (!supervise_is_running(&agent->supervise))
+		agent_on_proxy_gone(agent);
+}
+
+static void begin_drain(struct link *link, uint32_t grace_ms)
+{
+	struct control_drain drain = { .grace_ms = grace_ms };
+
+	if (link->state == LINK_DRAINING)
+		return;
+	log_info("agent", "proxy %d drains", link->pid);
+	link->state = LINK_DRAINING;
+	if (link->links->current == link)
+		link->links->current = NULL;
+	channel_send(&link->channel, CONTROL_DRAIN, &drain, -1);
+}
+
+/* ---------------------------------------------------------------------------- sending */
+
+static void send_segment(struct link *link, enum published_kind kind)
+{
+	const struct published *published = &link->links->agent->publisher.of[kind];
+	struct control_segment segment = { .generation = published->generation };
+	int rc;
+
+	if (published->fd < 0)
+		return;
+	rc = channel_send(&link->channel, published_type(kind), &segment, published->fd);
+	if (rc)
+		log_error("agent", "cannot send generation %" PRIu64 " to proxy %d: %s",
+			  published->generation, link->pid, strerror(-rc));
+}
+
+static void send_ticket_keys(struct link *link)
+{
+	channel_send(&link->channel, CONTROL_TICKET_KEYS, &link->links->agent->tickets.keys, -1);
+}
+
+static void send_access_log(struct link *link)
+{
+	struct control_access_log access_log = { { 0 } };
+	int fd = link->links->agent->access_log_fd;
+
+	if (fd >= 0)
+		channel_send(&link->channel, CONTROL_ACCESS_LOG, &access_log, fd);
+}
+
+static void send_setup(struct link *link)
+{
+	const struct agent *agent = link->links->agent;
+	struct control_setup setup = {
+		.version = CONTROL_VERSION,
+		.flags = CONTROL_SETUP_HAND_OFF | CONTROL_SETUP_PIN,
+		.worker_count = agent->worker_count,
+		.log_level = agent->options->log_level,
+	};
+	struct control_counters counters = {
+		.worker_count = agent->worker_count,
+		.struct_bytes = sizeof(struct counters),
+	};
+
+	memcpy(setup.worker_cpus, agent->worker_cpus,
+	       agent->worker_count * sizeof(setup.worker_cpus[0]));
+	channel_send(&link->channel, CONTROL_SETUP, &setup, -1);
+	channel_send(&link->channel, CONTROL_COUNTERS, &counters, agent->counters_fd);
+}
+
+static void send_listeners(struct link *link)
+{
+	const struct listeners *listeners = &link->links->agent->listeners;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->at[i];
+		struct control_listener message = {
+			.port = listener->addr.port,
+			.listener_id = listener->id,
+			.protocol = (uint16_t)listener->protocol,
+		};
+
+		memcpy(message.ip, listener->addr.ip, sizeof(message.ip));
+		for (uint32_t n = 0; n < listeners->worker_count; n++) {
+			message.worker = (uint16_t)n;
+			channel_send(&link->channel, CONTROL_LISTENER, &message, listener->fds[n]);
+		}
+	}
+}
+
+/* The proxy that works from now on; the one before it finishes what it has. */
+static void become_current(struct link *link)
+{
+	struct links *links = link->links;
+
+	if (links->current && links->current != link)
+		begin_drain(links->current, links->agent->options->grace_ms);
+	links->current = link;
+	link->state = LINK_WORKING;
+	proxy_pid_write(links->agent->options->run_dir, link->pid);
+}
+
+static void set_up(struct link *link)
+{
+	struct control_start start = { { 0 } };
+
+	send_setup(link);
+	send_listeners(link);
+	send_access_log(link);
+	send_ticket_keys(link);
+	for (int kind = 0; kind < PUBLISHED_COUNT; kind++)
+		send_segment(link, (enum published_kind)kind);
+	channel_send(&link->channel, CONTROL_START, &start, -1);
+	become_current(link);
+}
+
+void links_start_waiting(struct links *links)
+{
+	if (!publisher_is_complete(&links->agent->publisher))
+		return;
+	for (struct link *link = links->first; link; link = link->next)
+		if (link->state == LINK_WAITING)
+			set_up(link);
+}
+
+void links_publish(struct links *links, enum published_kind kind)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (link->state == LINK_WORKING)
+			send_segment(link, kind);
+	links_start_waiting(links);
+}
+
+void links_send_ticket_keys(struct links *links)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (link->state == LINK_WORKING)
+			send_ticket_keys(link);
+}
+
+void links_send_access_log(struct links *links)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (link->state == LINK_WORKING)
+			send_access_log(link);
+}
+
+void links_drain(struct links *links, uint32_t grace_ms)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		begin_drain(link, grace_ms);
+}
+
+void links_on_exit(struct links *links, int pid)
+{
+	struct link *next;
+
+	for (struct link *link = links->first; link; link = next) {
+		next = link->next;
+		if (link->pid == pid)
+			drop_link(link);
+	}
+}
+
+/* ----------------------------------------------------------------- in force, or not */
+
+bool links_is_in_force(const struct links *links)
+{
+	const struct publisher *publisher = &links->agent->publisher;
+
+	if (!links->current || !publisher_is_complete(publisher))
+		return false;
+	for (int i = 0; i < PUBLISHED_COUNT; i++)
+		if (links->current->in_force[i] < publisher->of[i].generation)
+			return false;
+	return true;
+}
+
+bool links_is_settled(const struct links *links)
+{
+	const struct link *link = links->current;
+
+	for (int i = 0; link && i < PUBLISHED_COUNT; i++) {
+		uint64_t wanted = links->agent->publisher.of[i].generation;
+
+		if (link->in_force[i] < wanted && link->refused[i] < wanted)
+			return false;
+	}
+	return true;
+}
+
+static void on_in_force(struct link *link, const struct control_in_force *message)
+{
+	enum published_kind kind = published_kind_of(message->type);
+
+	if (kind == PUBLISHED_COUNT || message->generation <= link->in_force[kind])
+		return;
+	link->in_force[kind] = message->generation;
+	if (link == link->links->current)
+		agent_on_in_force(link->links->agent);
+}
+
+static void on_refused(struct link *link, const struct control_refused *message)
+{
+	enum published_kind kind = published_kind_of(message->type);
+
+	log_error("agent", "proxy %d refuses %s of generation %" PRIu64 ": %.*s", link->pid,
+		  control_type_name(message->type), message->generation,
+		  (int)strnlen(message->text, sizeof(message->text)), message->text);
+	if (kind == PUBLISHED_COUNT)
+		return;
+	link->refused[kind] = message->generation;
+	if (link == link->links->current)
+		agent_on_in_force(link->links->agent);
+}
+
+/* ------------------------------------------------------------------------- taking back */
+
+static bool fits(const struct link *link)
+{
+	const struct agent *agent = link->links->agent;
+
+	return link->hello.worker_count == agent->worker_count && !link->hello.is_draining &&
+	       link->given_counters >= 0 && link->sockets_kept == link->hello.listener_count &&
+	       listeners_missing(&agent->listeners) == 0;
+}
+
+static void replace_fd(int *fd, int by)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = by;
+}
+
+/* Its counters go on where they stand, and so do the ids of its backends and endpoints. */
+static int keep(struct link *link, struct err *err)
+{
+	struct agent *agent = link->links->agent;
+	void *at;
+	int rc = memfd_map_shared(link->given_counters,
+				  agent->worker_count * sizeof(struct counters), &at, err);
+
+	if (rc)
+		return rc;
+	memfd_unmap(agent->counters, agent->worker_count * sizeof(struct counters));
+	agent->counters = at;
+	replace_fd(&agent->counters_fd, link->given_counters);
+	link->given_counters = -1;
+	replace_fd(&link->links->adopted_image, link->given[PUBLISHED_IMAGE]);
+	replace_fd(&link->links->adopted_endpoints, link->given[PUBLISHED_ENDPOINTS]);
+	link->given[PUBLISHED_IMAGE] = link->given[PUBLISHED_ENDPOINTS] = -1;
+	link->in_force[PUBLISHED_IMAGE] = link->hello.image_generation;
+	link->in_force[PUBLISHED_ENDPOINTS] = link->hello.endpoints_generation;
+	link->in_force[PUBLISHED_CERTS] = link->hello.certs_generation;
+	become_current(link);
+	return 0;
+}
+
+static bool can_keep(struct link *link)
+{
+	struct err err = { 0 };
+
+	if (link->links->is_started || link->links->current)
+		return false;
+	if (!fits(link)) {
+		log_warning("agent",
+			    "proxy %d has %u workers and %u sockets, which is not what is wanted: "
+			    "another one takes its place",
+			    link->pid, link->hello.worker_count, link->hello.listener_count);
+		return false;
+	}
+	if (keep(link, &err)) {
+		log_warning("agent", "proxy %d cannot be kept: %s", link->pid, err.text);
+		return false;
+	}
+	log_info("agent", "proxy %d goes on with its %u workers and %u sockets", link->pid,
+		 link->hello.worker_count, link->hello.listener_count);
+	return true;
+}
+
+/*
+ * All was given back. A proxy that lost its connection and comes back to the same agent has
+ * what is wanted already; it is only told what it may have missed.
+ */
+static void on_taken(struct link *link)
+{
+	if (link->hello.worker_count == 0) {
+		link->state = LINK_WAITING;
+		links_start_waiting(link->links);
+		return;
+	}
+	if (!can_keep(link))
+		begin_drain(link, link->links->agent->options->grace_ms);
+}
+
+static void take_back(struct link *link, struct control_message *message)
+{
+	struct agent *agent = link->links->agent;
+	enum published_kind kind = published_kind_of(message->type);
+
+	if (message->type == CONTROL_LISTENER)
+		link->sockets_kept +=
+			listeners_take(&agent->listeners, &message->body.listener, message->fd);
+	else if (message->type == CONTROL_COUNTERS &&
+		 message->body.counters.struct_bytes == sizeof(struct counters))
+		replace_fd(&link->given_counters, message->fd);
+	else if (kind != PUBLISHED_COUNT)
+		replace_fd(&link->given[kind], message->fd);
+	else if (message->fd >= 0)
+		close(message->fd);
+	if (--link->give_back_left == 0)
+		on_taken(link);
+}
+
+static void on_hello(struct link *link, const struct control_hello *hello)
+{
+	loop_timer_clear(&link->links->agent->loop, &link->greeting_timer);
+	if (hello->version != CONTROL_VERSION) {
+		log_error("agent", "proxy %d speaks version %u, this agent version %u", link->pid,
+			  hello->version, CONTROL_VERSION);
+		drop_link(link);
+		return;
+	}
+	link->hello = *hello;
+	link->give_back_left = hello->give_back_count;
+	link->state = LINK_TAKING;
+	log_debug("agent", "proxy %d says hello: %u workers, %u sockets", link->pid,
+		  hello->worker_count, hello->listener_count);
+	if (link->give_back_left == 0)
+		on_taken(link);
+}
+
+/* ---------------------------------------------------------------------------- receiving */
+
+static void refuse_message(struct link *link, const struct control_message *message)
+{
+	log_error("agent", "proxy %d sends '%s' while %s", link->pid,
+		  control_type_name(message->type), link_state_name(link->state));
+	if (message->fd >= 0)
+		close(message->fd);
+	drop_link(link);
+}
+
+static void on_message(struct channel *channel, struct control_message *message)
+{
+	struct link *link = CONTAINER_OF(channel, struct link, channel);
+
+	if ((link->state == LINK_GREETING) != (message->type == CONTROL_HELLO)) {
+		refuse_message(link, message);
+		return;
+	}
+	if (link->state == LINK_TAKING) {
+		take_back(link, message);
+		return;
+	}
+	if (message->type == CONTROL_HELLO)
+		on_hello(link, &message->body.hello);
+	else if (message->type == CONTROL_IN_FORCE)
+		on_in_force(link, &message->body.in_force);
+	else if (message->type == CONTROL_REFUSED)
+		on_refused(link, &message->body.refused);
+	else if (message->type == CONTROL_DRAINED)
+		log_info("agent", "proxy %d has drained, %u connections were cut", link->pid,
+			 message->body.drained.cut_count);
+	else
+		refuse_message(link, message);
+}
+
+static void on_greeting_due(struct loop_timer *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, greeting_timer);
+
+	log_warning("agent", "process %d connected to the control socket and says nothing",
+		    link->pid);
+	drop_link(link);
+}
+
+static void open_link(struct links *links, int fd)
+{
+	struct loop *loop = &links->agent->loop;
+	struct link *link = mem_new(1, sizeof(*link));
+	struct err err = { 0 };
+
+	link->links = links;
+	link->pid = control_peer_pid(fd);
+	link->given_counters = -1;
+	for (int i = 0; i < PUBLISHED_COUNT; i++)
+		link->given[i] = -1;
+	link->channel.on_message = on_message;
+	link->channel.on_closed = on_closed;
+	link->greeting_timer.on_due = on_greeting_due;
+	if (channel_open(&link->channel, loop, fd, CONTROL_SIDE_PROXY, &err)) {
+		log_error("agent", "%s", err.text);
+		mem_free(link);
+		return;
+	}
+	loop_timer_set(loop, &link->greeting_timer, loop->now_ms + LINK_GREETING_MS);
+	link->next = links->first;
+	links->first = link;
+}
+
+static void on_connect(struct loop_watch *watch, uint32_t events)
+{
+	struct links *links = CONTAINER_OF(watch, struct links, listen_watch);
+	struct err err = { 0 };
+	int fd;
+
+	(void)events;
+	while ((fd = control_accept(watch->fd, &err)) != -EAGAIN) {
+		if (fd >= 0) {
+			open_link(links, fd);
+			continue;
+		}
+		log_warning("agent", "control socket: %s", err.text);
+		if (fd != -EPERM && fd != -ECONNABORTED)
+			return;
+	}
+}
+
+/* ------------------------------------------------------------------------ open, close */
+
+int links_open(struct links *links, struct agent *agent, struct err *err)
+{
+	char path[4096];
+	int rc;
+
+	*links = (struct links){ .agent = agent, .adopted_image = -1, .adopted_endpoints = -1 };
+	snprintf(path, sizeof(path), "%s/%s", agent->options->run_dir, CONTROL_SOCKET_NAME);
+	links->listen_watch.fd = control_listen(path, err);
+	if (links->listen_watch.fd < 0)
+		return links->listen_watch.fd;
+	links->listen_watch.on_event = on_connect;
+	rc = loop_watch_level(&agent->loop, &links->listen_watch);
+	return rc ? err_set_os(err, rc, "cannot watch '%s'", path) : 0;
+}
+
+void links_close(struct links *links)
+{
+	struct link *next;
+
+	if (!links->agent)
+		return;
+	for (struct link *link = links->first; link; link = next) {
+		next = link->next;
+		channel_close(&link->channel);
+		free_link(&link->free_task);
+	}
+	links->first = links->current = NULL;
+	if (links->listen_watch.fd >= 0)
+		close(links->listen_watch.fd);
+	replace_fd(&links->adopted_image, -1);
+	replace_fd(&links->adopted_endpoints, -1);
+}
+
+/* Somebody has said all that there is to wait for. */
+static bool is_heard(const struct links *links)
+{
+	for (const struct link *link = links->first; link; link = link->next)
+		if (link->state >= LINK_WAITING)
+			return true;
+	return false;
+}
+
+void links_adopt(struct links *links)
+{
+	struct agent *agent = links->agent;
+	int pid = proxy_pid_read(agent->options->run_dir);
+	uint64_t until_ms = agent->loop.now_ms + LINK_ADOPT_WAIT_MS;
+
+	/* In a pod of two containers pids may not be visible: there HELLO alone tells. */
+	while ((pid > 0 || agent->options->command == COMMAND_AGENT) && !is_heard(links) &&
+	       agent->loop.now_ms < until_ms)
+		loop_turn(&agent->loop, 50);
+	if (pid > 0 && !is_heard(links))
+		log_warning("agent", "proxy %d is there and does not answer", pid);
+	links->is_started = true;
+}

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * options: a table, and two passes over what was said.
+ *
+ * First all texts are collected by option, from the command line and then, for options that it did
+ * not name, from the file; only then is each text checked and put in its place. So the order of
+ * arguments never matters, --config may come last, and a mistake in either place reads the same.
+ */
+#include "agent/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/options_file.h"
+#include "agent/options_table.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+/* -------------------------------------------------------------------------- the setters */
+
+static const char *keep(struct options *options, struct str value)
+{
+	return arena_copy(&options->arena, value).at;
+}
+
+/* "on", "off" and the like: the index of @value among @names, or -EINVAL that lists them. */
+static int choose(struct str value, const char *const *names, size_t count, struct err *err)
+{
+	char list[128] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (str_eq_c(value, names[i]))
+			return (int)i;
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+					names[i]);
+	}
+	return err_set(err, -EINVAL, "'%.*s' is none of: %s", STR_ARG(value), list);
+}
+
+static int set_manifests(struct options *options, struct str value, struct err *err)
+{
+	if (value.len == 0)
+		return err_set(err, -EINVAL, "a path is expected");
+	*vec_push(&options->manifests) = arena_copy(&options->arena, value);
+	return 0;
+}
+
+static int set_kubeconfig(struct options *options, struct str value, struct err *err)
+{
+	(void)err;
+	options->kubeconfig = keep(options, value);
+	return 0;
+}
+
+static int add_address(struct options_addresses *addresses, struct str value, struct err *err)
+{
+	bool had_none = addresses->is_default;
+
+	addresses->is_default = false;
+	if (had_none)
+		addresses->count = 0;
+	if (str_eq_c(value, "none"))
+		return 0;
+	if (addresses->count == OPTIONS_ADDRESSES_MAX)
+		return err_set(err, -EINVAL, "more than %d addresses", OPTIONS_ADDRESSES_MAX);
+	if (addr_parse(value, &addresses->at[addresses->count], err))
+		return -EINVAL;
+	addresses->count++;
+	return 0;
+}
+
+static int set_http(struct options *options, struct str value, struct err *err)
+{
+	return add_address(&options->http, value, err);
+}
+
+static int set_https(struct options *options, struct str value, struct err *err)
+{
+	return add_address(&options->https, value, err);
+}
+
+static int set_admin(struct options *options, struct str value, struct err *err)
+{
+	options->has_admin = !str_eq_c(value, "none");
+	return options->has_admin ? addr_parse(value, &options->admin, err) : 0;
+}
+
+static int set_directory(struct options *options, struct str value, const char **directory,
+			 struct err *err)
+{
+	if (value.len == 0)
+		return err_set(err, -EINVAL, "a directory is expected");
+	*directory = keep(options, value);
+	return 0;
+}
+
+static int set_run_dir(struct options *options, struct str value, struct err *err)
+{
+	return set_directory(options, value, &options->run_dir, err);
+}
+
+static int set_bpf_dir(struct options *options, struct str value, struct err *err)
+{
+	return set_directory(options, value, &options->bpf_dir, err);
+}
+
+static int set_interface(struct options *options, struct str value, struct err *err)
+{
+	if (value.len == 0 || value.len >= IF_NAMESIZE)
+		return err_set(err, -EINVAL, "'%.*s' is no name of an interface", STR_ARG(value));
+	if (options->interfaces.len == DATAPATH_INTERFACES_MAX)
+		return err_set(err, -EINVAL, "more than %d interfaces", DATAPATH_INTERFACES_MAX);
+	*vec_push(&options->interfaces) = keep(options, value);
+	return 0;
+}
+
+static int set_xdp(struct options *options, struct str value, struct err *err)
+{
+	if (xdp_mode_parse(value, &options->xdp))
+		return err_set(err, -EINVAL, "'%.*s' is none of: auto, native, generic, off",
+			       STR_ARG(value));
+	return 0;
+}
+
+static int set_early_dispatch(struct options *options, struct str value, struct err *err)
+{
+	static const char *const names[] = { "auto", "on", "off" }; /* as enum early_dispatch */
+	int chosen = choose(value, names, LENGTH(names), err);
+
+	if (chosen < 0)
+		return chosen;
+	options->early_dispatch = (enum early_dispatch)chosen;
+	return 0;
+}
+
+static int set_workers(struct options *options, struct str value, struct err *err)
+{
+	uint64_t count = 0;
+
+	if (!str_eq_c(value, "auto") &&
+	    (str_parse_u64(value, OPTIONS_WORKERS_MAX, &count) || count == 0))
+		return err_set(err, -EINVAL, "'%.*s' is neither auto nor 1 to %d", STR_ARG(value),
+			       OPTIONS_WORKERS_MAX);
+	options->worker_count = (uint32_t)count;
+	return 0;
+}
+
+static int set_ingress_class(struct options *options, struct str value, struct err *err)
+{
+	if (value.len == 0)
+		return err_set(err, -EINVAL, "a name is expected");
+	options->ingress_class = keep(options, value);
+	return 0;
+}
+
+static int set_watch_namespace(struct options *options, struct str value, struct err *err)
+{
+	(void)err;
+	options->watch_namespace = value.len ? keep(options, value) : NULL;
+	return 0;
+}
+
+static int set_publish_service(struct options *options, struct str value, struct err *err)
+{
+	size_t slash = str_find_char(value, '/');
+
+	if (slash == 0 || slash + 1 >= value.len)
+		return err_set(err, -EINVAL, "'%.*s' is not NAMESPACE/NAME", STR_ARG(value));
+	options->publish_service = keep(options, value);
+	return 0;
+}
+
+static int set_publish_address(struct options *options, struct str value, struct err *err)
+{
+	struct str rest = value, part;
+	struct addr addr;
+
+	while (str_take_part(&rest, ',', &part))
+		if (addr_parse_ip(str_trim(part), &addr))
+			return err_set(err, -EINVAL, "'%.*s' is no IP address", STR_ARG(part));
+	options->publish_address = keep(options, value);
+	return 0;
+}
+
+static int set_config(struct options *options, struct str value, struct err *err)
+{
+	(void)err;
+	options->config = keep(options, value);
+	return 0;
+}
+
+static int set_log_level(struct options *options, struct str value, struct err *err)
+{
+	if (log_level_parse(value, &options->log_level))
+		return err_set(err, -EINVAL, "'%.*s' is none of: debug, info, warning, error",
+			       STR_ARG(value));
+	return 0;
+}
+
+static int set_access_log(struct options *options, struct str value, struct err *err)
+{
+	if (value.len == 0)
+		return err_set(err, -EINVAL, "a path, - or off is expected");
+	options->access_log = str_eq_c(value, "off") ? NULL : keep(options, value);
+	return 0;
+}
+
+static int set_grace(struct options *options, struct str value, struct err *err)
+{
+	uint64_t seconds;
+
+	if (str_parse_u64(value, OPTIONS_GRACE_S_MAX, &seconds))
+		return err_set(err, -EINVAL, "'%.*s' is no number of seconds up to %d",
+			       STR_ARG(value), OPTIONS_GRACE_S_MAX);
+	options->grace_ms = (uint32_t)seconds * 1000;
+	return 0;
+}
+
+static int set_control(struct options *options, struct str value, struct err *err)
+{
+	return set_directory(options, value, &options->control, err);
+}
+
+static int set_unconfined(struct options *options, struct str value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	options->is_unconfined = true;
+	return 0;
+}
+
+static int set_help(struct options *options, struct str value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	options->wants_help = true;
+	return 0;
+}
+
+static int set_version(struct options *options, struct str value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	options->wants_version = true;
+	return 0;
+}
+
+/* --------------------------------------------------------------------------- the table */
+
+enum {
+	AGENT_SIDE = COMMAND_RUN | COMMAND_AGENT,
+	ALL = AGENT_SIDE | COMMAND_PROXY,
+};
+
+/* In the order of --help. */
+static const struct option option_table[] = {
+	{ "manifests", "PATH", AGENT_SIDE, OPTION_REPEATS, set_manifests,
+	  "file or directory of Kubernetes YAML, watched for changes" },
+	{ "kubeconfig", "FILE", AGENT_SIDE, 0, set_kubeconfig, "serve what this API server holds" },
+	{ "http", "ADDR:PORT", AGENT_SIDE, OPTION_REPEATS, set_http,
+	  "where HTTP is taken, or none; default 0.0.0.0:80 and [::]:80" },
+	{ "https", "ADDR:PORT", AGENT_SIDE, OPTION_REPEATS, set_https,
+	  "where HTTPS is taken, or none; default 0.0.0.0:443 and [::]:443" },
+	{ "admin", "ADDR:PORT", AGENT_SIDE, 0, set_admin,
+	  "/metrics /healthz /readyz /api/v1, or none; default 127.0.0.1:9980" },
+	{ "run-dir", "DIR", ALL, 0, set_run_dir,
+	  "control socket, admin socket, locks; default " OPTIONS_RUN_DIR_DEFAULT },
+	{ "bpf-dir", "DIR", AGENT_SIDE, 0, set_bpf_dir,
+	  "where maps are pinned; default " DATAPATH_DIR_DEFAULT },
+	{ "interface", "NAME", AGENT_SIDE, OPTION_REPEATS, set_interface,
+	  "where XDP is attached; default: those with the listeners' addresses" },
+	{ "xdp", "MODE", AGENT_SIDE, 0, set_xdp, "auto, native, generic or off; default auto" },
+	{ "early-dispatch", "MODE", AGENT_SIDE, 0, set_early_dispatch,
+	  "auto, on or off; default auto" },
+	{ "workers", "N", AGENT_SIDE, 0, set_workers, "threads, or auto: one for each CPU" },
+	{ "ingress-class", "NAME", AGENT_SIDE, 0, set_ingress_class,
+	  "Ingresses of this class are served; default sluice" },
+	{ "watch-namespace", "NAME", AGENT_SIDE, 0, set_watch_namespace,
+	  "Ingresses of this namespace alone; default: of all" },
+	{ "publish-service", "NS/NAME", AGENT_SIDE, 0, set_publish_service,
+	  "its addresses go into the status of Ingresses" },
+	{ "publish-address", "IP,...", AGENT_SIDE, 0, set_publish_address,
+	  "these addresses go into the status of Ingresses" },
+	{ "config", "FILE", AGENT_SIDE, OPTION_NOT_IN_FILE, set_config,
+	  "the same settings, and defaults for all classes, as YAML" },
+	{ "log-level", "LEVEL", ALL, 0, set_log_level,
+	  "debug, info, warning or error; default info" },
+	{ "access-log", "PATH", AGENT_SIDE, 0, set_access_log,
+	  "a file, - for standard output, or off; default -" },
+	{ "grace", "SECONDS", AGENT_SIDE, 0, set_grace,
+	  "how long a drain waits for streams to end; default 30" },
+	{ "control", "PATH", COMMAND_PROXY, 0, set_control,
+	  "the agent's control socket; default: control.sock in the run dir" },
+	{ "unconfined", NULL, COMMAND_PROXY, OPTION_NOT_IN_FILE, set_unconfined,
+	  "keep privileges and system calls, for debuggers" },
+	{ "version", NULL, ALL, OPTION_NOT_IN_FILE, set_version, "print the version" },
+	{ "help", NULL, ALL, OPTION_NOT_IN_FILE, set_help, "print this page" },
+};
+
+enum { OPTION_COUNT = LENGTH(option_table) };
+
+const struct option *options_find(struct str name)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (str_eq_c(name, option_table[i].name))
+			return &option_table[i];
+	return NULL;
+}
+
+/* --------------------------------------------------------------------------- collecting */
+
+struct said {
+	struct VEC(struct str) values;
+	bool is_from_file;
+};
+
+struct collection {
+	struct options *options;
+	struct said of[OPTION_COUNT];
+};
+
+static int collect(struct collection *collection, const struct option *option, struct str value,
+		   struct err *err)
+{
+	struct said *said = &collection->of[option - option_table];
+
+	if (said->values.len && !(option->flags & OPTION_REPEATS))
+		return err_set(err, -EINVAL, "--%s stands there twice", option->name);
+	*vec_push(&said->values) = value;
+	return 0;
+}
+
+/* Takes one argument, and the one behind it where that is its value; @taken counts them. */
+static int collect_argument(struct collection *collection, char **arguments, int count, int *taken,
+			    struct err *err)
+{
+	struct str text = str_from_c(arguments[0]);
+	struct str name, value = { 0 };
+	const struct option *option;
+	size_t equals;
+
+	if (!str_starts_with(text, STR("--")))
+		return err_set(err, -EINVAL, "'%s' is no option", arguments[0]);
+	equals = str_find_char(text, '=');
+	name = str_slice(text, 2, equals - 2);
+	option = options_find(name);
+	if (!option || !(option->commands & collection->options->command))
+		return err_set(err, -EINVAL, "there is no option '--%.*s'", STR_ARG(name));
+	*taken = 1;
+	if (equals < text.len)
+		value = str_slice(text, equals + 1, text.len);
+	if (!option->argument && value.at)
+		return err_set(err, -EINVAL, "--%s takes no value", option->name);
+	if (option->argument && !value.at) {
+		if (count < 2)
+			return err_set(err, -EINVAL, "--%s needs a value: %s", option->name,
+				       option->argument);
+		value = str_from_c(arguments[1]);
+		*taken = 2;
+	}
+	return collect(collection, option, value, err);
+}
+
+/* options_file calls this for each pair of the file that names an option. */
+static int collect_from_file(void *context, const struct option *option, struct str value,
+			     struct err *err)
+{
+	struct collection *collection = context;
+	struct said *said = &collection->of[option - option_table];
+
+	if (!(option->commands & collection->options->command))
+		return 0; /* one file serves agent and proxy */
+	if (said->values.len && !said->is_from_file)
+		return 0;
+	said->is_from_file = true;
+	return collect(collection, option, arena_copy(&collection->options->arena, value), err);
+}
+
+static int collect_file(struct collection *collection, struct err *err)
+{
+	const struct said *said = &collection->of[options_find(STR("config")) - option_table];
+	struct options *options = collection->options;
+
+	if (said->values.len == 0)
+		return 0;
+	return options_file_read(keep(options, said->values.at[0]), options, collect_from_file,
+				 collection, err);
+}
+
+/* Checks all texts, in the order of the table. */
+static int apply(struct collection *collection, struct err *err)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct said *said = &collection->of[i];
+
+		for (size_t n = 0; n < said->values.len; n++) {
+			int rc = option_table[i].set(collection->options, said->values.at[n], err);
+
+			if (rc) {
+				err_prefix(err, "%s%s", said->is_from_file ? "" : "--",
+					   option_table[i].name);
+				return rc;
+			}
+		}
+	}
+	return 0;
+}
+
+/* ----------------------------------------------------------------------------- defaults */
+
+static void add_default(struct options_addresses *addresses, const char *text)
+{
+	addr_parse(str_from_c(text), &addresses->at[addresses->count++], NULL);
+}
+
+static void set_defaults(struct options *options, enum command command)
+{
+	*options = (struct options){
+		.command = command,
+		.http.is_default = true,
+		.https.is_default = true,
+		.has_admin = true,
+		.run_dir = OPTIONS_RUN_DIR_DEFAULT,
+		.bpf_dir = DATAPATH_DIR_DEFAULT,
+		.xdp = XDP_MODE_AUTO,
+		.ingress_class = "sluice",
+		.log_level = LOG_LEVEL_INFO,
+		.access_log = "-",
+		.grace_ms = OPTIONS_GRACE_S_DEFAULT * 1000,
+	};
+	arena_init(&options->arena, 0);
+	add_default(&options->http, "0.0.0.0:80");
+	add_default(&options->http, "[::]:80");
+	add_default(&options->https, "0.0.0.0:443");
+	add_default(&options->https, "[::]:443");
+	addr_parse(STR("127.0.0.1:9980"), &options->admin, NULL);
+}
+
+int options_parse(struct options *options, enum command command, int count, char **arguments,
+		  struct err *err)
+{
+	struct collection collection = { .options = options };
+	int rc = 0, taken;
+
+	set_defaults(options, command);
+	for (int i = 0; !rc && i < count; i += taken)
+		rc = collect_argument(&collection, arguments + i, count - i, &taken, err);
+	if (!rc)
+		rc = collect_file(&collection, err);
+	if (!rc)
+		rc = apply(&collection, err);
+	if (!rc && !options->control)
+		options->control =
+			arena_printf(&options->arena, "%s/control.sock", options->run_dir).at;
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		vec_release(&collection.of[i].values);
+	return rc;
+}
+
+void options_release(struct options *options)
+{
+	vec_release(&options->manifests);
+	vec_release(&options->interfaces);
+	vec_release(&options->settings);
+	arena_release(&options->arena);
+}
+
+/* --------------------------------------------------------------------------------- help */
+
+static const struct {
+	enum command command;
+	const char *name, *text;
+} commands[] = {
+	{ COMMAND_RUN, "run", "Serves Kubernetes Ingresses: agent and proxy in the foreground." },
+	{ COMMAND_AGENT, "agent",
+	  "The privileged half: compiles the configuration, holds sockets and BPF maps." },
+	{ COMMAND_PROXY, "proxy", "The half that serves: takes everything from the agent." },
+};
+
+void options_help(enum command command, struct buf *out)
+{
+	for (size_t i = 0; i < LENGTH(commands); i++)
+		if (commands[i].command == command)
+			buf_printf(out, "usage: sluice %s [OPTION...]\n\n%s\n\n", commands[i].name,
+				   commands[i].text);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *option = &option_table[i];
+		char left[40];
+
+		if (!(option->commands & command))
+			continue;
+		snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
+			 option->argument ? option->argument : "");
+		buf_printf(out, "  %-26s%s%s\n", left, option->help,
+			   option->flags & OPTION_REPEATS ? "; repeatable" : "");
+	}
+	buf_add_c(out, "\nExit codes: 0, 1 failed, 2 usage.\n");
+}

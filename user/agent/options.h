@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options: the command line of sluice run, agent and proxy.
+ *
+ * One table (options.c) names every option, who takes it, how its text is checked and what it is
+ * for; --help is printed from that table, and --config reads the same names from YAML:
+ *
+ *   manifests: [/etc/sluice/manifests]
+ *   http: ["0.0.0.0:80"]
+ *   log-level: warning
+ *   ssl-redirect: "false"          # any other known setting: the default for all classes
+ *
+ * What stands on the command line wins over the file, whole options at a time: one --http there
+ * makes all `http` of the file void. The names are a contract (DESIGN.md section 4).
+ */
+#ifndef SLUICE_AGENT_OPTIONS_H
+#define SLUICE_AGENT_OPTIONS_H
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "datapath/datapath.h"
+#include "model/object.h"
+
+enum command {
+	COMMAND_RUN = 1u << 0,   /* agent and proxy in the foreground */
+	COMMAND_AGENT = 1u << 1, /* the agent alone: somebody else starts the proxy */
+	COMMAND_PROXY = 1u << 2,
+};
+
+#define OPTIONS_RUN_DIR_DEFAULT "/run/sluice"
+
+enum {
+	OPTIONS_ADMIN_PORT_DEFAULT = 9980,
+	OPTIONS_GRACE_S_DEFAULT = 30,
+	OPTIONS_GRACE_S_MAX = 24 * 3600,
+	OPTIONS_WORKERS_MAX = 256,
+	OPTIONS_ADDRESSES_MAX = 16, /* of http, of https */
+};
+
+enum early_dispatch { EARLY_DISPATCH_AUTO, EARLY_DISPATCH_ON, EARLY_DISPATCH_OFF };
+
+/* Where connections of one protocol are taken. */
+struct options_addresses {
+	struct addr at[OPTIONS_ADDRESSES_MAX];
+	size_t count;    /* 0: none */
+	bool is_default; /* nobody asked for these: one that cannot be had is no failure */
+};
+
+/* All texts are NUL-terminated and live in the arena, or are constants. */
+struct options {
+	struct arena arena;
+	enum command command;
+	struct VEC(struct str) manifests;
+	const char *kubeconfig; /* NULL: none */
+	struct options_addresses http, https;
+	struct addr admin;
+	bool has_admin;
+	const char *run_dir;
+	const char *bpf_dir;
+	struct VEC(const char *) interfaces;
+	enum xdp_mode xdp;
+	enum early_dispatch early_dispatch;
+	uint32_t worker_count; /* 0: auto */
+	const char *ingress_class;
+	const char *watch_namespace; /* NULL: all */
+	const char *publish_service;
+	const char *publish_address;
+	const char *config; /* NULL: none */
+	enum log_level log_level;
+	const char *access_log; /* a path, "-" for standard output, NULL for off */
+	uint32_t grace_ms;
+	const char *control; /* proxy: path of the agent's socket */
+	bool is_unconfined;  /* proxy */
+	bool wants_help, wants_version;
+	/* Cluster-wide settings of --config, for compile. */
+	struct VEC(struct object_pair) settings;
+};
+
+/*
+ * Reads the arguments behind `sluice COMMAND`, then the file of --config. 0; -EINVAL with a text
+ * for what is wrong with the usage; another -errno where the file cannot be read. Release in each
+ * case.
+ */
+int options_parse(struct options *options, enum command command, int count, char **arguments,
+		  struct err *err);
+void options_release(struct options *options);
+
+/* The page of --help for @command. */
+void options_help(enum command command, struct buf *out);
+
+#endif

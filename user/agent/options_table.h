@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options_table: what a row of the table of options looks like. Private to options*.c. */
+#ifndef SLUICE_AGENT_OPTIONS_TABLE_H
+#define SLUICE_AGENT_OPTIONS_TABLE_H
+
+#include "agent/options.h"
+
+enum option_flag {
+	OPTION_REPEATS = 1u << 0,
+	OPTION_NOT_IN_FILE = 1u << 1,
+};
+
+struct option {
+	const char *name;
+	const char *argument;  /* what --help calls its value; NULL: it takes none */
+	unsigned int commands; /* of enum command */
+	unsigned int flags;    /* of enum option_flag */
+	/* Checks @value and puts it in its place. 0, or -EINVAL with a text without the name. */
+	int (*set)(struct options *options, struct str value, struct err *err);
+	const char *help;
+};
+
+/* NULL where there is none of that name. */
+const struct option *options_find(struct str name);
+
+#endif

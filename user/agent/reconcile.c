@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * reconcile: see reconcile.h.
+ *
+ * The compiler's output is copied into sealed memory and forgotten: what is in force is always what
+ * the publisher holds. The hosts plan is written last, because XDP may only send a host to a
+ * worker once that worker has the routes for it; the other way round costs nothing but a hop.
+ */
+#include "agent/reconcile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "agent/agent.h"
+#include "agent/default_certificate.h"
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/memfd.h"
+#include "base/random.h"
+#include "base/siphash.h"
+
+static const double bucket_bounds_ms[] = RECONCILE_BUCKETS_MS;
+
+static double ms_of(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_MS;
+}
+
+/* ----------------------------------------------------------------------------- findings */
+
+static int compare_hashes(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static enum log_level level_of(enum finding_level level)
+{
+	switch (level) {
+	case FINDING_NOTICE:
+		return LOG_LEVEL_INFO;
+	case FINDING_WARNING:
+		return LOG_LEVEL_WARNING;
+	case FINDING_ERROR:
+		return LOG_LEVEL_ERROR;
+	}
+	return LOG_LEVEL_ERROR;
+}
+
+/* Without the line: an edit further up in a file must not make everything below it new. */
+static uint64_t hash_finding(const struct finding *finding)
+{
+	static const struct siphash_key key = { 1, 2 };
+	uint64_t parts[] = {
+		siphash(key, finding->kind),  siphash(key, finding->namespace),
+		siphash(key, finding->name),  siphash(key, finding->file),
+		siphash(key, finding->field), siphash(key, finding->text),
+	};
+
+	return siphash(key, str_of((const char *)parts, sizeof(parts)));
+}
+
+static void log_finding(const struct finding *finding)
+{
+	struct buf line;
+
+	buf_init(&line, 0);
+	finding_format(finding, &line);
+	log_at(level_of(finding->level), "config", "%.*s", STR_ARG(buf_str(&line)));
+	buf_release(&line);
+}
+
+/* Logs what was not there the last time. */
+static void say_new(struct reconcile *reconcile)
+{
+	struct findings *all = &reconcile->all;
+	struct VEC(uint64_t) now = { 0 };
+	size_t new_count = 0;
+
+	for (size_t i = 0; i < all->list.len; i++) {
+		uint64_t hash = hash_finding(&all->list.at[i]);
+
+		*vec_push(&now) = hash;
+		if (reconcile->said.len && bsearch(&hash, reconcile->said.at, reconcile->said.len,
+						   sizeof(hash), compare_hashes))
+			continue;
+		if (++new_count <= RECONCILE_FINDINGS_LOGGED)
+			log_finding(&all->list.at[i]);
+	}
+	if (new_count > RECONCILE_FINDINGS_LOGGED)
+		log_warning("config", "%zu more findings: see sluicectl findings",
+			    new_count - RECONCILE_FINDINGS_LOGGED);
+	if (now.len)
+		qsort(now.at, now.len, sizeof(*now.at), compare_hashes);
+	vec_release(&reconcile->said);
+	reconcile->said.at = now.at;
+	reconcile->said.len = now.len;
+	reconcile->said.cap = now.cap;
+}
+
+static void gather_findings(struct reconcile *reconcile)
+{
+	uint64_t generation = store_findings_generation(reconcile->store);
+
+	if (generation != reconcile->store_findings_generation) {
+		findings_reset(&reconcile->store_findings);
+		store_findings(reconcile->store, &reconcile->store_findings);
+		reconcile->store_findings_generation = generation;
+	}
+	findings_reset(&reconcile->all);
+	findings_append(&reconcile->all, &reconcile->store_findings);
+	findings_append(&reconcile->all, &reconcile->route_findings);
+	findings_append(&reconcile->all, &reconcile->endpoint_findings);
+	say_new(reconcile);
+}
+
+size_t reconcile_count_findings(const struct reconcile *reconcile, enum finding_level level)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < reconcile->all.list.len; i++)
+		count += reconcile->all.list.at[i].level == level;
+	return count;
+}
+
+/* ------------------------------------------------------------------------------ compile */
+
+static void publish(struct reconcile *reconcile, enum published_kind kind, struct str bytes)
+{
+	struct agent *agent = reconcile->agent;
+	struct err err = { 0 };
+
+	if (bytes.len == 0)
+		return;
+	if (publisher_set(&agent->publisher, kind, bytes, &err)) {
+		log_error("agent", "generation %" PRIu64 " is not published: %s",
+			  reconcile->generation, err.text);
+		return;
+	}
+	links_publish(&agent->links, kind);
+}
+
+static bool needs_routes(const struct reconcile *reconcile)
+{
+	return (reconcile->changed & ~(1u << OBJECT_KIND_ENDPOINT_SLICE)) != 0;
+}
+
+/* Compiles what @reconcile->changed asks for. False where nothing came of it. */
+static bool compile_routes_if_needed(struct reconcile *reconcile, const struct object_set *set)
+{
+	int rc;
+
+	if (!needs_routes(reconcile))
+		return false;
+	findings_reset(&reconcile->route_findings);
+	rc = compile_routes(reconcile->compiler, set, reconcile->generation, &reconcile->output,
+			    &reconcile->route_findings);
+	if (rc)
+		log_error("agent", "the last good routes stay in force: %s", strerror(-rc));
+	return rc == 0;
+}
+
+static bool compile_endpoints_now(struct reconcile *reconcile, const struct object_set *set)
+{
+	int rc;
+
+	findings_reset(&reconcile->endpoint_findings);
+	rc = compile_endpoints(reconcile->compiler, set, reconcile->generation, &reconcile->output,
+			       &reconcile->endpoint_findings);
+	if (rc)
+		log_error("agent", "the last good endpoints stay in force: %s", strerror(-rc));
+	return rc == 0;
+}
+
+static void compile_and_publish(struct reconcile *reconcile)
+{
+	const struct object_set *set = store_set(reconcile->store);
+	bool has_routes, has_endpoints;
+
+	reconcile->generation++;
+	has_routes = compile_routes_if_needed(reconcile, set);
+	has_endpoints = compile_endpoints_now(reconcile, set);
+	/* Endpoints first: a new route must find them; they still know what the old one names. */
+	if (has_endpoints)
+		publish(reconcile, PUBLISHED_ENDPOINTS, reconcile->output.endpoints);
+	if (has_routes && !reconcile->output.certs_same)
+		publish(reconcile, PUBLISHED_CERTS, reconcile->output.certs);
+	if (has_routes)
+		publish(reconcile, PUBLISHED_IMAGE, reconcile->output.image);
+	reconcile->has_new_plan |= has_routes;
+	gather_findings(reconcile);
+}
+
+/* ------------------------------------------------------------------------ one after another */
+
+static void begin(struct reconcile *reconcile)
+{
+	struct loop *loop = &reconcile->agent->loop;
+	uint64_t began_ns = clock_monotonic_ns(), took_ns;
+
+	reconcile->is_under_way = true;
+	reconcile->under_way_ns = reconcile->changed_ns;
+	compile_and_publish(reconcile);
+	reconcile->changed = 0;
+	took_ns = clock_monotonic_ns() - began_ns;
+	reconcile->times.last_compile_ms = ms_of(took_ns);
+	reconcile->published_ms = loop->now_ms + took_ns / NS_PER_MS;
+	reconcile->not_before_ms =
+		reconcile->published_ms + RECONCILE_GAP_MIN_MS + took_ns / NS_PER_MS;
+	loop_timer_set(loop, &reconcile->timer, reconcile->published_ms + RECONCILE_SETTLE_MAX_MS);
+	reconcile_on_settled(reconcile);
+}
+
+static void begin_if_possible(struct reconcile *reconcile)
+{
+	struct loop *loop = &reconcile->agent->loop;
+
+	if (!reconcile->changed || reconcile->is_under_way)
+		return;
+	if (loop->now_ms < reconcile->not_before_ms)
+		loop_timer_set(loop, &reconcile->timer, reconcile->not_before_ms);
+	else
+		begin(reconcile);
+}
+
+static void measure(struct reconcile *reconcile)
+{
+	struct reconcile_times *times = &reconcile->times;
+	double took_ms = ms_of(clock_monotonic_ns() - reconcile->under_way_ns);
+	size_t bucket = 0;
+
+	while (bucket < RECONCILE_BUCKET_COUNT && took_ms > bucket_bounds_ms[bucket])
+		bucket++;
+	times->buckets[bucket]++;
+	times->count++;
+	times->sum_ms += took_ms;
+	times->last_ms = took_ms;
+	log_info("agent", "generation %" PRIu64 " in force after %.1f ms (compiled in %.1f ms)",
+		 reconcile->generation, took_ms, times->last_compile_ms);
+}
+
+static void end(struct reconcile *reconcile, bool is_in_force)
+{
+	reconcile->is_under_way = false;
+	if (is_in_force)
+		measure(reconcile);
+	if (reconcile->has_new_plan) {
+		steering_sync_hosts(&reconcile->agent->steering, &reconcile->output.plan,
+				    reconcile->generation);
+		reconcile->has_new_plan = false;
+	}
+	loop_timer_clear(&reconcile->agent->loop, &reconcile->timer);
+	begin_if_possible(reconcile);
+}
+
+void reconcile_on_settled(struct reconcile *reconcile)
+{
+	const struct links *links = &reconcile->agent->links;
+
+	if (reconcile->is_under_way && links_is_settled(links))
+		end(reconcile, links_is_in_force(links));
+}
+
+static void on_due(struct loop_timer *timer)
+{
+	struct reconcile *reconcile = CONTAINER_OF(timer, struct reconcile, timer);
+
+	if (reconcile->is_under_way) {
+		log_warning("agent", "generation %" PRIu64 " is not in force after %d ms",
+			    reconcile->generation, RECONCILE_SETTLE_MAX_MS);
+		end(reconcile, false);
+		return;
+	}
+	begin_if_possible(reconcile);
+}
+
+static void on_source(struct loop_watch *watch, uint32_t events)
+{
+	struct reconcile *reconcile = CONTAINER_OF(watch, struct reconcile, source_watch);
+	uint32_t changed = 0;
+	struct err err = { 0 };
+
+	(void)events;
+	if (source_dir_step(reconcile->source, &changed, &err))
+		log_error("agent", "manifests: %s", err.text);
+	if (changed && !reconcile->changed)
+		reconcile->changed_ns = reconcile->agent->loop.now_ns;
+	reconcile->changed |= changed;
+	if (!changed &&
+	    store_findings_generation(reconcile->store) != reconcile->store_findings_generation)
+		gather_findings(reconcile);
+	begin_if_possible(reconcile);
+}
+
+/* --------------------------------------------------------------------------------- open */
+
+static struct compiler *make_compiler(struct reconcile *reconcile)
+{
+	const struct agent *agent = reconcile->agent;
+	const struct options *options = agent->options;
+	struct compile_options to = {
+		.class_name = str_from_c(options->ingress_class),
+		.namespace = str_from_c(options->watch_namespace),
+		.worker_count = (uint16_t)agent->worker_count,
+		.settings = { options->settings.at, (uint32_t)options->settings.len },
+		.settings_file = str_from_c(options->config),
+		.fallback_namespace = STR(DEFAULT_CERTIFICATE_NAMESPACE),
+		.fallback_secret = STR(DEFAULT_CERTIFICATE_SECRET),
+		.check_pair = certificate_check_pair,
+	};
+
+	random_bytes(&to.table_key, sizeof(to.table_key));
+	if (agent->steering.datapath)
+		to.dispatch_key = datapath_hash_key(agent->steering.datapath);
+	else
+		random_bytes(&to.dispatch_key, sizeof(to.dispatch_key));
+	return compiler_new(&to);
+}
+
+/* Goes on with the ids that a proxy of an earlier agent serves with. */
+static void adopt_ids(struct reconcile *reconcile)
+{
+	struct links *links = &reconcile->agent->links;
+	struct str image = { 0 }, endpoints = { 0 };
+	struct err err = { 0 };
+	int rc;
+
+	if (links->adopted_image < 0 || links->adopted_endpoints < 0)
+		return;
+	rc = memfd_map_sealed(links->adopted_image, &image, &err);
+	if (!rc)
+		rc = memfd_map_sealed(links->adopted_endpoints, &endpoints, &err);
+	if (!rc)
+		rc = compiler_adopt(reconcile->compiler, image, endpoints, &err);
+	if (rc)
+		log_warning("agent", "ids of the proxy are not kept: %s", err.text);
+	if (image.at)
+		memfd_unmap(image.at, image.len);
+	if (endpoints.at)
+		memfd_unmap(endpoints.at, endpoints.len);
+}
+
+/* Generations only grow, also for a proxy that an earlier agent told higher ones. */
+static void adopt_generation(struct reconcile *reconcile)
+{
+	const struct link *link = reconcile->agent->links.current;
+
+	for (int i = 0; link && i < PUBLISHED_COUNT; i++)
+		if (link->in_force[i] > reconcile->generation)
+			reconcile->generation = link->in_force[i];
+}
+
+static int open_source(struct reconcile *reconcile, struct err *err)
+{
+	const struct options *options = reconcile->agent->options;
+	int rc = source_dir_open(options->manifests.at, options->manifests.len, reconcile->store,
+				 &reconcile->source, err);
+
+	if (rc)
+		return rc;
+	reconcile->source_watch.fd = source_dir_fd(reconcile->source);
+	reconcile->source_watch.on_event = on_source;
+	rc = loop_watch_level(&reconcile->agent->loop, &reconcile->source_watch);
+	return rc ? err_set_os(err, rc, "cannot watch the manifests") : 0;
+}
+
+int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err *err)
+{
+	int rc;
+
+	*reconcile = (struct reconcile){
+		.agent = agent,
+		.store = store_new(),
+		.timer.on_due = on_due,
+		.changed = (1u << OBJECT_KIND_COUNT) - 1,
+		.changed_ns = clock_monotonic_ns(),
+	};
+	findings_init(&reconcile->route_findings);
+	findings_init(&reconcile->endpoint_findings);
+	findings_init(&reconcile->store_findings);
+	findings_init(&reconcile->all);
+	compile_output_init(&reconcile->output);
+	rc = default_certificate_add(reconcile->store, err);
+	if (!rc)
+		rc = open_source(reconcile, err);
+	if (rc)
+		return rc;
+	reconcile->compiler = make_compiler(reconcile);
+	adopt_ids(reconcile);
+	adopt_generation(reconcile);
+	begin_if_possible(reconcile);
+	return 0;
+}
+
+void reconcile_close(struct reconcile *reconcile)
+{
+	if (!reconcile->agent)
+		return;
+	loop_timer_clear(&reconcile->agent->loop, &reconcile->timer);
+	compile_output_release(&reconcile->output);
+	compiler_free(reconcile->compiler);
+	source_dir_close(reconcile->source);
+	store_free(reconcile->store);
+	findings_release(&reconcile->route_findings);
+	findings_release(&reconcile->endpoint_findings);
+	findings_release(&reconcile->store_findings);
+	findings_release(&reconcile->all);
+	vec_release(&reconcile->said);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconcile: a change on its way from a manifest to every worker.
+ *
+ *   file written ─► source_dir ─► store ─┬─ only EndpointSlices ─► compile_endpoints ─┐
+ *                                        └─ anything else ─► both ────────────────────┤
+ *   hosts plan ◄── in force in every worker ◄── proxy ◄── links ◄── publisher ◄───────┘
+ *
+ * The first change is acted on at once. While one is on its way further ones are collected, and
+ * after it at least as long as its compilation took: a storm of changes costs half a CPU at most
+ * and never makes a queue.
+ */
+#ifndef SLUICE_AGENT_RECONCILE_H
+#define SLUICE_AGENT_RECONCILE_H
+
+#include "base/err.h"
+#include "compile/compile.h"
+#include "event/loop.h"
+#include "kube/source_dir.h"
+#include "kube/store.h"
+
+enum {
+	RECONCILE_GAP_MIN_MS = 2,       /* from one compilation to the next */
+	RECONCILE_SETTLE_MAX_MS = 2000, /* a proxy that takes longer does not hold up changes */
+	RECONCILE_FINDINGS_LOGGED = 50, /* of one change; the rest is counted */
+};
+
+struct agent;
+
+/* Bounds of the histogram sluice_config_apply_seconds, in milliseconds. */
+#define RECONCILE_BUCKETS_MS                                                                       \
+	{                                                                                          \
+		1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000                                     \
+	}
+enum { RECONCILE_BUCKET_COUNT = 11 };
+
+struct reconcile_times {
+	uint64_t buckets[RECONCILE_BUCKET_COUNT + 1]; /* the last: above all bounds */
+	uint64_t count;
+	double sum_ms;
+	double last_ms;         /* from the first event of a change to "in force in every worker" */
+	double last_compile_ms; /* of this, compiling */
+};
+
+struct reconcile {
+	struct agent *agent;
+	struct store *store;
+	struct source_dir *source;
+	struct loop_watch source_watch;
+	struct compiler *compiler;
+	struct compile_output output;
+	uint64_t generation;
+	/* what is to be done */
+	uint32_t changed;       /* bit 1u << kind; 0: nothing */
+	uint64_t changed_ns;    /* the first event of it */
+	uint64_t not_before_ms; /* when the next compilation may begin */
+	struct loop_timer timer;
+	/* what is on its way */
+	bool is_under_way;
+	bool has_new_plan;
+	uint64_t under_way_ns; /* when its first event came */
+	uint64_t published_ms;
+	/* what was said */
+	struct findings route_findings, endpoint_findings, store_findings;
+	uint64_t store_findings_generation;
+	struct findings all;       /* the three, as shown */
+	struct VEC(uint64_t) said; /* hashes of the findings that were logged, sorted */
+	struct reconcile_times times;
+};
+
+/* Reads the sources and compiles for the first time. 0 or -errno with a text. */
+int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err *err);
+void reconcile_close(struct reconcile *reconcile);
+
+/* What is published may be in force now. */
+void reconcile_on_settled(struct reconcile *reconcile);
+
+/* How many findings of @level there are. */
+size_t reconcile_count_findings(const struct reconcile *reconcile, enum finding_level level);
+
+#endif

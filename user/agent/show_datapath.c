@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/* show_datapath: BPF maps, flows and what the kernel has, as people want to see them. */
+#include "agent/agent.h"
+#include "agent/view.h"
+#include "base/clock.h"
+
+enum { FLOWS_SHOWN_DEFAULT = 1000, FLOWS_SHOWN_MAX = 100000 };
+
+static const struct view_column map_columns[] = {
+	{ "map", VIEW_LEFT },         { "type", VIEW_LEFT },       { "entries", VIEW_RIGHT },
+	{ "capacity", VIEW_RIGHT },   { "key_bytes", VIEW_RIGHT }, { "value_bytes", VIEW_RIGHT },
+	{ "memory_kib", VIEW_RIGHT },
+};
+
+static bool show_map(void *arg, const struct datapath_map *map)
+{
+	struct view *view = arg;
+
+	view_cell_c(view, map->name);
+	view_cell_c(view, map->type);
+	if (map->is_counted)
+		view_cell_u64(view, map->entries);
+	else
+		view_cell_none(view);
+	view_cell_u64(view, map->capacity);
+	view_cell_u64(view, map->key_bytes);
+	view_cell_u64(view, map->value_bytes);
+	view_cell_u64(view, (map->memory_bytes + 1023) / 1024);
+	return true;
+}
+
+static void show_why_none(struct view *view, const struct steering *steering)
+{
+	view_printf(view, "bpf", "off: %s", steering->text);
+}
+
+void show_maps(const struct admin_request *request, struct admin_answer *answer)
+{
+	const struct steering *steering = &request->agent->steering;
+	struct view view;
+
+	view_begin(&view, &answer->body, request->is_json);
+	if (steering->datapath)
+		view_text_c(&view, "directory", datapath_pin_dir(steering->datapath));
+	else
+		show_why_none(&view, steering);
+	view_table_begin(&view, "maps", map_columns, 7);
+	if (steering->datapath)
+		datapath_each_map(steering->datapath, show_map, &view);
+	view_table_end(&view);
+	view_end(&view);
+}
+
+/* -------------------------------------------------------------------------------- flows */
+
+static const struct view_column flow_columns[] = {
+	{ "client", VIEW_LEFT },  { "local", VIEW_LEFT },    { "state", VIEW_LEFT },
+	{ "worker", VIEW_RIGHT }, { "host_id", VIEW_RIGHT }, { "age_ms", VIEW_RIGHT },
+};
+
+struct flow_walk {
+	struct view *view;
+	uint64_t left;
+	uint64_t now_ns;
+};
+
+static void cell_addr(struct view *view, const uint8_t ip[16], uint16_t port)
+{
+	struct addr addr = { .port = port };
+	char text[ADDR_TEXT_MAX];
+
+	memcpy(addr.ip, ip, sizeof(addr.ip));
+	view_cell_c(view, addr_format(&addr, text));
+}
+
+static bool show_flow(void *arg, const struct datapath_flow *flow)
+{
+	struct flow_walk *walk = arg;
+	uint64_t seen_ns = flow->value.last_seen_ns;
+
+	cell_addr(walk->view, flow->key.client_address, flow->key.client_port);
+	cell_addr(walk->view, flow->key.local_address, flow->key.local_port);
+	view_cell_c(walk->view, flow_state_name(flow->value.state));
+	view_cell_u64(walk->view, flow->value.worker);
+	view_cell_u64(walk->view, flow->value.host_id);
+	view_cell_u64(walk->view,
+		      walk->now_ns > seen_ns ? (walk->now_ns - seen_ns) / NS_PER_MS : 0);
+	return --walk->left > 0;
+}
+
+void show_flows(const struct admin_request *request, struct admin_answer *answer)
+{
+	const struct steering *steering = &request->agent->steering;
+	struct flow_walk walk = { .left = FLOWS_SHOWN_DEFAULT, .now_ns = clock_monotonic_ns() };
+	struct view view;
+	uint64_t limit;
+
+	if (str_parse_u64(admin_parameter(request, "limit"), FLOWS_SHOWN_MAX, &limit) == 0 && limit)
+		walk.left = limit;
+	walk.view = &view;
+	view_begin(&view, &answer->body, request->is_json);
+	if (!steering->datapath)
+		show_why_none(&view, steering);
+	view_table_begin(&view, "flows", flow_columns, 6);
+	if (steering->datapath)
+		datapath_each_flow(steering->datapath, show_flow, &walk, NULL);
+	view_table_end(&view);
+	view_end(&view);
+}
+
+/* ----------------------------------------------------------------------------- features */
+
+static const struct view_column feature_columns[] = {
+	{ "feature", VIEW_LEFT },
+	{ "there", VIEW_LEFT },
+	{ "text", VIEW_LEFT },
+};
+
+void show_features(const struct admin_request *request, struct admin_answer *answer)
+{
+	const struct datapath_features *features = &request->agent->steering.features;
+	struct view view;
+
+	view_begin(&view, &answer->body, request->is_json);
+	view_table_begin(&view, "features", feature_columns, 3);
+	for (size_t i = 0; i < features->len; i++) {
+		view_cell_c(&view, features->at[i].name);
+		view_cell_bool(&view, features->at[i].is_there);
+		view_cell_c(&view, features->at[i].text);
+	}
+	view_table_end(&view);
+	view_end(&view);
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * steering: see steering.h.
+ *
+ * How busy a worker is comes from its counters: they are shared memory that is read here four
+ * times a second. A worker whose loop has not turned for STEERING_STALLED_MS gets no new
+ * connections from the datapath until it turns again.
+ */
+#include "agent/steering.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* -------------------------------------------------------------------- which interfaces */
+
+struct interfaces {
+	char names[DATAPATH_INTERFACES_MAX][IF_NAMESIZE];
+	const char *at[DATAPATH_INTERFACES_MAX];
+	size_t count;
+};
+
+static void add_interface(struct interfaces *interfaces, const char *name)
+{
+	for (size_t i = 0; i < interfaces->count; i++)
+		if (strcmp(interfaces->names[i], name) == 0)
+			return;
+	if (interfaces->count == DATAPATH_INTERFACES_MAX)
+		return;
+	snprintf(interfaces->names[interfaces->count], IF_NAMESIZE, "%s", name);
+	interfaces->at[interfaces->count] = interfaces->names[interfaces->count];
+	interfaces->count++;
+}
+
+static bool is_any(const struct addr *addr)
+{
+	static const struct addr any6, any4 = { .ip = { [10] = 0xff, [11] = 0xff } };
+
+	return memcmp(addr->ip, any6.ip, 16) == 0 || memcmp(addr->ip, any4.ip, 16) == 0;
+}
+
+static bool is_link_local(const struct addr *addr)
+{
+	return addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
+}
+
+/* A listener for every address means every interface that has one worth naming. */
+static bool is_listened_on(const struct listeners *listeners, const struct addr *addr)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct addr *wanted = &listeners->at[i].addr;
+
+		if (memcmp(wanted->ip, addr->ip, 16) == 0)
+			return true;
+		if (is_any(wanted) && addr_is_v4(wanted) == addr_is_v4(addr) &&
+		    !is_link_local(addr))
+			return true;
+	}
+	return false;
+}
+
+static void find_interfaces(const struct listeners *listeners, struct interfaces *interfaces)
+{
+	struct ifaddrs *first;
+
+	if (getifaddrs(&first) < 0)
+		return;
+	for (const struct ifaddrs *at = first; at; at = at->ifa_next) {
+		struct sockaddr_storage sa = { 0 };
+		struct addr addr = { .port = 0 };
+
+		if (!at->ifa_addr || !(at->ifa_flags & IFF_UP) || (at->ifa_flags & IFF_LOOPBACK))
+			continue;
+		if (at->ifa_addr->sa_family != AF_INET && at->ifa_addr->sa_family != AF_INET6)
+			continue;
+		memcpy(&sa, at->ifa_addr,
+		       at->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+							  : sizeof(struct sockaddr_in6));
+		if (addr_from_sockaddr(&sa, &addr) == 0 && is_listened_on(listeners, &addr))
+			add_interface(interfaces, at->ifa_name);
+	}
+	freeifaddrs(first);
+}
+
+/* -------------------------------------------------------------------------------- open */
+
+static int open_datapath(struct steering *steering, const struct interfaces *interfaces,
+			 struct err *err)
+{
+	const struct agent *agent = steering->agent;
+	struct datapath_listener listeners[LISTENERS_MAX];
+	struct datapath_options options = {
+		.bpf_dir = agent->options->bpf_dir,
+		.xdp = agent->options->xdp,
+		.interfaces = interfaces->at,
+		.interface_count = agent->options->xdp == XDP_MODE_OFF ? 0 : interfaces->count,
+		.listeners = listeners,
+		.listener_count = agent->listeners.count,
+		.worker_cpus = agent->worker_cpus,
+		.worker_count = agent->worker_count,
+	};
+
+	for (size_t i = 0; i < agent->listeners.count; i++) {
+		const struct listener *from = &agent->listeners.at[i];
+
+		listeners[i] = (struct datapath_listener){
+			.addr = from->addr,
+			.protocol = (enum listener_protocol)from->protocol,
+			.id = from->id,
+		};
+	}
+	return datapath_open(&options, &steering->datapath, err);
+}
+
+/* A socket that sk_select does not know is chosen by the kernel: served all the same. */
+static void set_sockets(struct steering *steering)
+{
+	const struct listeners *listeners = &steering->agent->listeners;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		for (uint32_t n = 0; n < listeners->worker_count; n++) {
+			struct err err = { 0 };
+			int rc = datapath_set_socket(steering->datapath, (uint16_t)n,
+						     listeners->at[i].id, listeners->at[i].fds[n],
+						     &err);
+
+			if (rc) {
+				log_warning("agent", "connections are not kept on their CPU: %s",
+					    err.text);
+				return;
+			}
+		}
+	}
+}
+
+static void say_interfaces(const struct steering *steering)
+{
+	for (size_t i = 0; i < datapath_interface_count(steering->datapath); i++) {
+		const struct datapath_interface *interface =
+			datapath_interface(steering->datapath, i);
+
+		log_info("agent", "interface %s: XDP %s%s%s", interface->name,
+			 xdp_mode_name(interface->mode), interface->text[0] ? ", " : "",
+			 interface->text);
+	}
+}
+
+static void on_workers_due(struct loop_timer *timer)
+{
+	struct steering *steering = CONTAINER_OF(timer, struct steering, timer);
+	struct loop *loop = &steering->agent->loop;
+
+	steering_update_workers(steering);
+	loop_timer_set(loop, timer, loop->now_ms + STEERING_WORKERS_EVERY_MS);
+}
+
+static bool is_asked_for(const struct options *options)
+{
+	return options->xdp == XDP_MODE_NATIVE || options->xdp == XDP_MODE_GENERIC;
+}
+
+int steering_open(struct steering *steering, struct agent *agent, struct err *err)
+{
+	struct interfaces interfaces = { .count = 0 };
+	int rc;
+
+	*steering = (struct steering){ .agent = agent, .timer.on_due = on_workers_due };
+	for (size_t i = 0; i < agent->options->interfaces.len; i++)
+		add_interface(&interfaces, agent->options->interfaces.at[i]);
+	if (interfaces.count == 0)
+		find_interfaces(&agent->listeners, &interfaces);
+	if (is_asked_for(agent->options) && interfaces.count == 0)
+		return err_set(err, -ENODEV,
+			       "--xdp %s: no interface carries a listener's address; name one "
+			       "with --interface",
+			       xdp_mode_name(agent->options->xdp));
+	datapath_probe(interfaces.at, interfaces.count, &steering->features);
+	rc = open_datapath(steering, &interfaces, err);
+	if (rc && is_asked_for(agent->options))
+		return err_prefix(err, "--xdp %s", xdp_mode_name(agent->options->xdp));
+	if (rc) {
+		snprintf(steering->text, sizeof(steering->text), "%s", err->text);
+		log_warning("agent", "serving without BPF: %s", err->text);
+		return 0;
+	}
+	say_interfaces(steering);
+	set_sockets(steering);
+	loop_timer_set(&agent->loop, &steering->timer, agent->loop.now_ms);
+	return 0;
+}
+
+void steering_close(struct steering *steering, bool detaches)
+{
+	if (!steering->agent)
+		return;
+	loop_timer_clear(&steering->agent->loop, &steering->timer);
+	if (detaches)
+		datapath_detach(steering->datapath);
+	else
+		datapath_close(steering->datapath);
+	steering->datapath = NULL;
+}
+
+/* ------------------------------------------------------------------------------- in step */
+
+void steering_sync_hosts(struct steering *steering, const struct plan *plan, uint64_t generation)
+{
+	struct datapath_host *wanted;
+	struct err err = { 0 };
+	size_t refused = steering->last_sync.refused;
+
+	if (!steering->datapath)
+		return;
+	wanted = mem_new(plan->host_count + 1, sizeof(*wanted));
+	for (size_t i = 0; i < plan->host_count; i++) {
+		wanted[i].key = plan->hosts[i].key;
+		wanted[i].value = plan->hosts[i].value;
+	}
+	if (datapath_sync_hosts(steering->datapath, wanted, plan->host_count, (uint32_t)generation,
+				&steering->last_sync, &err))
+		log_error("agent", "map hosts: %s", err.text);
+	else if (steering->last_sync.refused && !refused)
+		log_warning("agent", "map hosts is full: %zu hosts are served without dispatch",
+			    steering->last_sync.refused);
+	mem_free(wanted);
+}
+
+static struct datapath_worker look_at_worker(const struct agent *agent, uint32_t index)
+{
+	const struct counters *counters = &agent->counters[index];
+	const struct link *link = agent->links.current;
+	uint64_t heartbeat_ms = counter_read(&counters->heartbeat_ms);
+	uint64_t now_ms = clock_monotonic_ns() / NS_PER_MS;
+	struct datapath_worker worker = {
+		.state = link ? WORKER_STATE_ACTIVE : WORKER_STATE_GONE,
+		.connections = (uint32_t)counter_read(&counters->connections_active),
+	};
+
+	if (agent->is_draining)
+		worker.state = WORKER_STATE_DRAINING;
+	if (link && heartbeat_ms && now_ms > heartbeat_ms + STEERING_STALLED_MS)
+		worker.load_permille = WORKER_LOAD_STALLED_PERMILLE;
+	return worker;
+}
+
+void steering_update_workers(struct steering *steering)
+{
+	struct agent *agent = steering->agent;
+
+	if (!steering->datapath)
+		return;
+	for (uint32_t i = 0; i < agent->worker_count; i++) {
+		struct datapath_worker now = look_at_worker(agent, i);
+		struct datapath_worker *last = &steering->workers[i];
+		struct err err = { 0 };
+
+		if (memcmp(&now, last, sizeof(now)) == 0)
+			continue;
+		if (datapath_set_worker(steering->datapath, (uint16_t)i, &now, &err) == 0)
+			*last = now;
+		else
+			log_debug("agent", "map workers: %s", err.text);
+	}
+}
