@@ -16,6 +16,11 @@
  * A symbolic link is followed. That what it points to is changed in place is not
  * seen (inotify watches the directory in which the link stands).
  *
+ * A PATH that is a directory and cannot be found any more keeps what it said; a
+ * file that is gone takes its objects with it. As editors replace files in several
+ * steps, a caller does well to wait some 10 ms between source_dir_fd() becoming
+ * readable and source_dir_step().
+ *
  * One thread only. What it finds wrong with files it tells the store.
  */
 #ifndef SLUICE_KUBE_SOURCE_DIR_H
