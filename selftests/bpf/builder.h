@@ -21,7 +21,7 @@
 #include "base/str.h"
 
 enum {
-	FRAME_MAX_BYTES = 4096,
+	FRAME_MAX_BYTES = 9216,
 	FRAME_IP_ALIGN = 2,
 	FRAME_CLIENT_PORT = 40000,
 	FRAME_LOCAL_PORT = 80,
