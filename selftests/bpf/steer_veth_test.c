@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * steer_veth: whole connections through native XDP on veth.
+ *
+ *   client's namespace  cl0 ──── slu0  this namespace: xdp_steer, two workers
+ *
+ * A client on one CPU asks for a host that a worker on the other CPU owns. Its
+ * packets come in on the client's CPU, as veth has it; after the first payload
+ * was read they are processed on the owner's (SO_INCOMING_CPU). The request is
+ * answered in any case.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+
+#include "datapath/datapath.h"
+#include "selftests/bpf/builder.h"
+#include "selftests/bpf/lab.h"
+#include "selftests/bpf/listen.h"
+
+enum { WORKERS = 2, LISTENERS = 4, ROUNDS = 6, REQUEST_MAX_BYTES = 2048 };
+
+static const uint16_t cpus[WORKERS] = { 0, 1 };
+static const char *const addresses[LISTENERS] = { "10.213.7.1:80", "[fd13:7::1]:80",
+						  "10.213.7.1:443", "[fd13:7::1]:443" };
+static struct datapath *datapath;
+static int sockets[LISTENERS * WORKERS];
+static pid_t client;
+static int to_client = -1, from_client = -1;
+
+/* ---- the client's process ------------------------------------------------------------------- */
+
+/* What the client is to do. */
+struct order {
+	int cpu;
+	int listener;
+	char host[32];
+};
+
+static struct str request_for(const struct order *order, char text[REQUEST_MAX_BYTES],
+			      struct frame *hello)
+{
+	if (listen_addr(addresses[order->listener]).port == 443)
+		return hello_build(hello, &(struct hello_spec){ .name = order->host,
+								.before_bytes = 1216 });
+	return str_of(text, (size_t)snprintf(text, REQUEST_MAX_BYTES,
+					     "GET / HTTP/1.1\r\nAccept: */*\r\nHost: %s\r\n\r\n",
+					     order->host));
+}
+
+/* 1 when the request was answered. */
+static char follow_order(const struct order *order)
+{
+	struct addr addr = listen_addr(addresses[order->listener]);
+	char text[REQUEST_MAX_BYTES];
+	struct frame hello;
+	struct str request = request_for(order, text, &hello);
+	char answer = 0;
+	int fd;
+
+	lab_pin_to_cpu(order->cpu);
+	fd = listen_connect(&addr);
+	if (fd < 0)
+		return 0;
+	if (write(fd, request.at, request.len) == (ssize_t)request.len &&
+	    read(fd, text, sizeof(text)) == 2)
+		answer = 1;
+	close(fd);
+	return answer;
+}
+
+/* Stays until the other end of its orders is closed. */
+static void __attribute__((noreturn)) be_client(int orders, int answers)
+{
+	struct order order;
+	char ready = 1;
+
+	if (unshare(CLONE_NEWNET))
+		lab_die("unshare");
+	if (write(answers, &ready, 1) != 1 || read(orders, &ready, 1) != 1)
+		_exit(1); /* now cl0 is here */
+	lab_command("ip", "addr", "add", "10.213.7.2/24", "dev", "cl0");
+	lab_command("ip", "addr", "add", "fd13:7::2/64", "dev", "cl0", "nodad");
+	/* A frame that goes through a cpumap loses the mark that its checksum is yet to be made. */
+	lab_command("ethtool", "-K", "cl0", "tx", "off");
+	lab_up("cl0");
+	if (write(answers, &ready, 1) != 1)
+		_exit(1);
+	while (read(orders, &order, sizeof(order)) == sizeof(order)) {
+		ready = follow_order(&order);
+		if (write(answers, &ready, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void start_client(void)
+{
+	int orders[2], answers[2];
+
+	if (pipe(orders) || pipe(answers))
+		lab_die("pipe");
+	client = fork();
+	if (client < 0)
+		lab_die("fork");
+	if (client == 0) {
+		close(orders[1]);
+		close(answers[0]);
+		be_client(orders[0], answers[1]);
+	}
+	close(orders[0]);
+	close(answers[1]);
+	to_client = orders[1];
+	from_client = answers[0];
+}
+
+static char hear_client(void)
+{
+	struct pollfd wait = { .fd = from_client, .events = POLLIN };
+	char answer = 0;
+
+	if (poll(&wait, 1, 2 * LISTEN_WAIT_MS) != 1 || read(from_client, &answer, 1) != 1)
+		return 0;
+	return answer;
+}
+
+/* ---- the world ------------------------------------------------------------------------------ */
+
+static int make_link(void)
+{
+	char ready = 1, pid[16];
+
+	start_client();
+	if (!hear_client())
+		return -1;
+	snprintf(pid, sizeof(pid), "%d", client);
+	if (lab_command("ip", "link", "add", "slu0", "type", "veth", "peer", "name", "cl0", "netns",
+			pid) ||
+	    lab_command("ip", "addr", "add", "10.213.7.1/24", "dev", "slu0") ||
+	    lab_command("ip", "addr", "add", "fd13:7::1/64", "dev", "slu0", "nodad"))
+		return -1;
+	lab_up("slu0");
+	if (write(to_client, &ready, 1) != 1)
+		return -1;
+	return hear_client() ? 0 : -1;
+}
+
+static int write_hosts(void)
+{
+	struct host_hash_key key = datapath_hash_key(datapath);
+	struct datapath_host hosts[WORKERS] = {
+		{ datapath_host_key(key, STR("a.test")),
+		  { .host_id = 1, .worker_first = 0, .worker_spread = 1, .name = "a.test" } },
+		{ datapath_host_key(key, STR("b.test")),
+		  { .host_id = 2, .worker_first = 1, .worker_spread = 1, .name = "b.test" } },
+	};
+	struct datapath_sync done;
+
+	qsort(hosts, WORKERS, sizeof(hosts[0]), datapath_host_compare);
+	return datapath_sync_hosts(datapath, hosts, WORKERS, 1, &done, NULL);
+}
+
+static int open_workers(void)
+{
+	struct datapath_worker active = { .state = WORKER_STATE_ACTIVE };
+
+	for (uint16_t w = 0; w < WORKERS; w++) {
+		if (datapath_set_worker(datapath, w, &active, NULL))
+			return -1;
+		for (uint16_t l = 0; l < LISTENERS; l++) {
+			struct addr addr = listen_addr(addresses[l]);
+			int fd = listen_open(&addr);
+
+			sockets[w * LISTENERS + l] = fd;
+			if (datapath_set_socket(datapath, w, l, fd, NULL))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int open_all(void **state)
+{
+	static const char *const interfaces[] = { "slu0" };
+	struct datapath_listener listeners[LISTENERS];
+	struct datapath_options options = { .bpf_dir = LAB_BPF_DIR,
+					    .xdp = XDP_MODE_NATIVE,
+					    .interfaces = interfaces,
+					    .interface_count = 1,
+					    .listeners = listeners,
+					    .listener_count = LISTENERS,
+					    .worker_cpus = cpus,
+					    .worker_count = WORKERS };
+	struct err err = { 0 };
+
+	(void)state;
+	lab_enter();
+	if (make_link())
+		return -1;
+	for (uint16_t l = 0; l < LISTENERS; l++) {
+		struct addr addr = listen_addr(addresses[l]);
+
+		listeners[l] = (struct datapath_listener){
+			addr, addr.port == 443 ? LISTENER_PROTOCOL_TLS : LISTENER_PROTOCOL_HTTP, l
+		};
+	}
+	if (datapath_open(&options, &datapath, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	return open_workers() || write_hosts();
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	datapath_detach(datapath);
+	close(to_client);
+	if (client > 0)
+		waitpid(client, NULL, 0);
+	return 0;
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+/* Answers one connection; the CPU that processed its request, or -1. */
+static int serve_one(void)
+{
+	char request[REQUEST_MAX_BYTES];
+	socklen_t len = sizeof(int);
+	int connection, cpu = -1;
+
+	if (listen_accept(sockets, LISTENERS * WORKERS, &connection) < 0)
+		return -1;
+	if (read(connection, request, sizeof(request)) <= 0 ||
+	    getsockopt(connection, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &len) ||
+	    write(connection, "ok", 2) != 2)
+		cpu = -1;
+	/* The client closes first, so that its FIN is seen as well. */
+	if (cpu >= 0 && read(connection, request, sizeof(request)) != 0)
+		cpu = -1;
+	close(connection);
+	return cpu;
+}
+
+/* The CPU that a request for @host ends up on when it is sent from @cpu. */
+static int cpu_of_request(int listener, int cpu, const char *host)
+{
+	struct order order = { .cpu = cpu, .listener = listener };
+	int got;
+
+	snprintf(order.host, sizeof(order.host), "%s", host);
+	assert_int_equal(write(to_client, &order, sizeof(order)), sizeof(order));
+	got = serve_one();
+	assert_int_equal(hear_client(), 1);
+	return got;
+}
+
+static void steers_to_the_owner(void **state)
+{
+	static const char *const hosts[WORKERS] = { "a.test", "b.test" };
+	struct stats before, after;
+
+	(void)state;
+	assert_int_equal(datapath_read_stats(datapath, &before, NULL), 0);
+	for (int round = 0; round < ROUNDS * LISTENERS; round++) {
+		int listener = round % LISTENERS;
+		int client_cpu = round / LISTENERS % 2;
+
+		for (int owner = 0; owner < WORKERS; owner++) {
+			int cpu = cpu_of_request(listener, client_cpu, hosts[owner]);
+
+			if (cpu != cpus[owner])
+				fail_msg("%s, from CPU %d, for %s: CPU %d", addresses[listener],
+					 client_cpu, hosts[owner], cpu);
+		}
+	}
+	assert_int_equal(datapath_read_stats(datapath, &after, NULL), 0);
+	assert_int_equal(after.flow_created - before.flow_created, ROUNDS * LISTENERS * WORKERS);
+	assert_int_equal(after.flow_closed - before.flow_closed, ROUNDS * LISTENERS * WORKERS);
+	assert_int_equal(after.steer_failed, before.steer_failed);
+	/* Half of them came in on the other CPU, each with a payload, an ACK or two, and a FIN. */
+	assert_true(after.steer_redirect - before.steer_redirect >= ROUNDS * LISTENERS * 2);
+}
+
+static void leaves_unknown_hosts_where_they_came_in(void **state)
+{
+	(void)state;
+	for (int listener = 0; listener < LISTENERS; listener++)
+		for (int cpu = 0; cpu < 2; cpu++)
+			assert_int_equal(cpu_of_request(listener, cpu, "unknown.test"), cpu);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steers_to_the_owner),
+		cmocka_unit_test(leaves_unknown_hosts_where_they_came_in),
+	};
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		print_message("[  SKIPPED ] steer_veth: it takes two CPUs\n");
+		return 0;
+	}
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	return cmocka_run_group_tests_name("steer_veth", tests, open_all, close_all);
+}
