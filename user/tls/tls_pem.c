@@ -88,38 +88,44 @@ int tls_pem_read_chain(OSSL_LIB_CTX *library, struct str pem, X509 **leaf, STACK
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
 	BIO *bio = bio_over(pem);
-	int result = err_set(err, -ENOMEM, "out of memory");
+	int result = -ENOMEM;
 
-	if (!all || !bio)
-		goto err_all;
-	result = read_all(library, bio, all, err);
-	if (result)
-		goto err_all;
+	if (all && bio)
+		result = read_all(library, bio, all, err);
+	else
+		err_set(err, result, "out of memory");
+	BIO_free(bio);
+	if (result) {
+		sk_X509_pop_free(all, X509_free);
+		return result;
+	}
 	*leaf = sk_X509_shift(all);
 	*chain = all;
-	err_set(err, 0, "%s", "");
-	BIO_free(bio);
 	return 0;
-err_all:
-	sk_X509_pop_free(all, X509_free);
-	BIO_free(bio);
-	return result;
+}
+
+/* OpenSSL's error for text without a key is "unsupported", which helps nobody. */
+static bool has_private_key(struct str pem)
+{
+	const struct str label = STR_INIT("PRIVATE KEY-----");
+
+	return pem.len && memmem(pem.at, pem.len, label.at, label.len);
 }
 
 int tls_pem_read_key(OSSL_LIB_CTX *library, struct str pem, EVP_PKEY **key, struct err *err)
 {
-	BIO *bio = bio_over(pem);
 	bool is_asked = false;
 	int result = 0;
+	BIO *bio;
 
+	if (!has_private_key(pem))
+		return err_set(err, -EINVAL, "no private key in PEM form");
+	bio = bio_over(pem);
 	if (!bio)
 		return err_set(err, -ENOMEM, "out of memory");
-	ERR_clear_error();
 	*key = PEM_read_bio_PrivateKey_ex(bio, NULL, refuse_password, &is_asked, library, NULL);
 	if (!*key && is_asked)
 		result = err_set(err, -EINVAL, "private key is encrypted");
-	else if (!*key && is_end_of_pem())
-		result = err_set(err, -EINVAL, "no private key in PEM form");
 	else if (!*key)
 		result = err_set(err, -EINVAL, "private key cannot be read: %s", tls_take_error());
 	ERR_clear_error();
