@@ -7,32 +7,36 @@
  * worker thread asks it who serves a request: image_match. A change of configuration
  * is a new image; a worker swaps one pointer between two events.
  *
- * One question, from left to right. Names in [] are sections, a line of arrows is one
- * cache line touched:
+ * One question, from left to right and down. Names in [] are sections; what is drawn with a box
+ * is all the memory that a question touches:
  *
- *   host "shop.example.com"                              path "/cart/items"
- *     |
- *     | siphash                                            the path is eaten label by label
- *     v                                                      |      |      |
- *   [host_slots]        [vhosts]  64 bytes each           [nodes]  32 bytes each
- *   +-----+-------+     +---------------------------+     +-------------------------------+
- *   | tag | vhost-+---->| name        default_route-+--+  | "/"     children--+           |
- *   +-----+-------+     | flags       owners        |  |  +-------------------+-----------+
- *   | tag | vhost |     | node_first ---------------+---->| "cart"  prefix----+--+ <------+
- *   +-----+-------+     | route_first               |  |  | "static" exact----+--+--+
- *   |  0  |   0   |     +---------------------------+  |  +-------------------------------+
- *   +-----+-------+      wildcard "*.example.com":     |     children stand side by side,
- *     no exact name?     same slots, second key,       |     sorted by their first byte
- *     ask for the        filed under "example.com"     |
- *     name's parent                                    v
- *                       [routes]  32 bytes each  +-----------------------------------+
- *                                                | kind  path  backend policy source |
- *                                                +---------------+------+------+-----+
- *                                                                |      |      |
- *                                     [backends] id, service <---+      |      |
- *                                     [policies] redirects, timeouts <--+      |
- *                                     [sources]  which Ingress, which line <---+
- *                                     [strings]  every text
+ *   host "shop.example.com"                           path "/cart/items"
+ *         |                                                 |
+ *         | siphash (host_table.h)                          | eaten label by label
+ *         v                                                 v
+ *   [host_slots] 8 bytes    [vhosts] 64 bytes         [nodes] 32 bytes, one trie a vhost
+ *   +-----+-------+         +---------------+         +---------------------------------+
+ *   | tag | vhost |-------->| name          |    +--->| "/"        exact -   prefix 7   |--+
+ *   +-----+-------+         | flags, owners |    |    +---------------------------------+  |
+ *   |  0  |   0   |         | node_first    |----+    | "cart"     exact -   prefix 8   |<-+
+ *   +-----+-------+         | route_first   |         | "static/x" exact 9   prefix -   |
+ *   | tag | vhost |         | default_route |----+    +---------------------------------+
+ *   +-----+-------+         +---------------+    |    children: side by side, sorted by
+ *   no such name: the       where no path        |    first byte |
+ *   wildcard, filed under   matches              |               | the Exact route, or the last
+ *   the parent's name in                         |               | Prefix where an element ended
+ *   the same slots                               v               v
+ *                             [routes] 32 bytes, those of a vhost side by side
+ *                             +--------+-----------+---------+--------+--------+
+ *                           7 | prefix | "/"       | backend | policy | source |
+ *                             +--------+-----------+---------+--------+--------+
+ *                           8 | prefix | "/cart"   | backend | policy | source |
+ *                             +--------+-----------+----|----+---|----+---|----+
+ *                                                       |        |        |
+ *   [backends] id, namespace/service, port  <-----------+        |        |
+ *   [policies] redirects, timeouts, limits  <--------------------+        |
+ *   [sources]  which Ingress, file and line <-----------------------------+
+ *   [strings]  every text; names of up to 24 and labels of up to 12 bytes are at hand above
  *
  * How the bytes lie (segment.h has the frame):
  *

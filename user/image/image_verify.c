@@ -103,6 +103,19 @@ static int check_sources(const struct verifier *v)
 	return 0;
 }
 
+static int check_route_path(const struct verifier *v, uint32_t i)
+{
+	const struct image_route *route = &v->image->routes[i];
+
+	if (!segment_text_fits(route->path, v->strings_bytes))
+		return refuse(v, "routes", i, "path outside of strings");
+	if ((route->path.len == 0) != (route->kind == IMAGE_ROUTE_DEFAULT))
+		return refuse(v, "routes", i, "path does not fit the kind");
+	if (route->path.len && v->image->strings[route->path.offset] != '/')
+		return refuse(v, "routes", i, "path without '/'");
+	return 0;
+}
+
 static int check_route(const struct verifier *v, uint32_t i)
 {
 	const struct image *image = v->image;
@@ -120,13 +133,7 @@ static int check_route(const struct verifier *v, uint32_t i)
 		return refuse(v, "routes", i, "no such policy");
 	if (route->source >= image->source_count)
 		return refuse(v, "routes", i, "no such source");
-	if (!segment_text_fits(route->path, v->strings_bytes))
-		return refuse(v, "routes", i, "path outside of strings");
-	if ((route->path.len == 0) != (route->kind == IMAGE_ROUTE_DEFAULT))
-		return refuse(v, "routes", i, "path does not fit the kind");
-	if (route->path.len && image->strings[route->path.offset] != '/')
-		return refuse(v, "routes", i, "path without '/'");
-	return 0;
+	return check_route_path(v, i);
 }
 
 /* Candidates of one path and kind stand side by side, the last one marked, within [first, end). */

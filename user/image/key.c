@@ -14,25 +14,38 @@ enum {
 
 /* -------------------------------------------------------------------- hosts */
 
-static bool is_label_byte(char c)
+enum host_byte {
+	HOST_BYTE_OTHER,
+	HOST_BYTE_LABEL,
+	HOST_BYTE_UPPER, /* a label byte, but not in normal form */
+	HOST_BYTE_DOT,
+};
+
+static const unsigned char host_bytes[256] = {
+	['a' ... 'z'] = HOST_BYTE_LABEL, ['0' ... '9'] = HOST_BYTE_LABEL, ['-'] = HOST_BYTE_LABEL,
+	['_'] = HOST_BYTE_LABEL,         ['A' ... 'Z'] = HOST_BYTE_UPPER, ['.'] = HOST_BYTE_DOT,
+};
+
+static enum host_byte host_byte_of(char c)
 {
-	c = char_lower(c);
-	return (c >= 'a' && c <= 'z') || char_is_digit(c) || c == '-' || c == '_';
+	return host_bytes[(unsigned char)c]; /* indexes a table of all byte values */
 }
 
 /* Non-empty labels of at most 63 label bytes, with a dot between each two. */
 static bool are_labels(struct str name)
 {
-	size_t label_len = 0;
+	size_t label_at = 0;
 
 	for (size_t i = 0; i < name.len; i++) {
-		if (name.at[i] == '.' ? label_len == 0 : !is_label_byte(name.at[i]))
+		enum host_byte byte = host_byte_of(name.at[i]);
+
+		if (byte == HOST_BYTE_LABEL || byte == HOST_BYTE_UPPER)
+			continue;
+		if (byte == HOST_BYTE_OTHER || i == label_at || i - label_at > HOST_KEY_LABEL_MAX)
 			return false;
-		label_len = name.at[i] == '.' ? 0 : label_len + 1;
-		if (label_len > HOST_KEY_LABEL_MAX)
-			return false;
+		label_at = i + 1;
 	}
-	return label_len > 0;
+	return label_at < name.len && name.len - label_at <= HOST_KEY_LABEL_MAX;
 }
 
 /* "" or ":" or ":<number>", behind a host. An empty port is a port (RFC 3986 3.2.3). */
@@ -149,10 +162,10 @@ static enum path_byte path_byte_of(char c)
 	return path_bytes[(unsigned char)c]; /* indexes a table of all byte values */
 }
 
-/* RFC 3986 2.3: those whose escapes mean the same as themselves. */
+/* RFC 3986 2.3: escapes of these mean the same as themselves. Letters, digits, - . _ and ~. */
 static bool is_unreserved(char c)
 {
-	return is_label_byte(c) || c == '.' || c == '~';
+	return host_byte_of(c) != HOST_BYTE_OTHER || c == '~';
 }
 
 /* What follows a '/' gives no normal form: another one, or the segment "." or "..". */

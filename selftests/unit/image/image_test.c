@@ -170,6 +170,40 @@ static void test_hosts(void **state)
 	rules_release(&rules);
 }
 
+/*
+ * A tag that agrees is not a name that agrees. Such a slot would need half a hash in common, so it
+ * is put there behind the verifier's back: an other name's slot now leads to this vhost.
+ */
+static void test_tag_is_no_name(void **state)
+{
+	static const struct rule table[] = {
+		{ "a-name-that-is-longer-than-its-head.example.com", IMAGE_ROUTE_PREFIX, "/" },
+	};
+	static const char *const others[] = {
+		"a-name-that-is-longer-than-its-head.example.org", /* differs in the tail */
+		"b-name-that-is-longer-than-its-head.example.com", /* in the head */
+		"a-name-that-is-longer-than-its-head.example.co",  /* in the length */
+	};
+	struct rules rules;
+
+	(void)state;
+	rules_open(&rules, table, 1);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct str other = str_from_c(others[i]);
+		uint64_t hash = host_table_hash(&rules.image.header->keys, other);
+		uint32_t size = rules.image.host_slot_mask + 1;
+		struct host_slot *slots = mem_new(size, sizeof(*slots));
+		struct image forged = rules.image;
+
+		slots[(uint32_t)hash & rules.image.host_slot_mask] =
+			(struct host_slot){ host_table_tag(hash), 1 };
+		forged.host_slots = slots;
+		assert_null(image_find_vhost(&forged, other));
+		mem_free(slots);
+	}
+	rules_release(&rules);
+}
+
 static void test_nothing_is_configured(void **state)
 {
 	struct rules rules;
@@ -495,6 +529,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_tag_is_no_name),
 		cmocka_unit_test(test_nothing_is_configured),
 		cmocka_unit_test(test_route_without_backend),
 		cmocka_unit_test(test_many_paths),

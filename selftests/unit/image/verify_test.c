@@ -148,6 +148,8 @@ BREAK(node_children_self, parent_node(b)->child_first = 0)
 BREAK(node_children_beyond, parent_node(b)->child_first = UINT32_MAX)
 BREAK(node_children_more, parent_node(b)->child_count++)
 BREAK(node_children_none, parent_node(b)->child_count = 0)
+/* "cart": its only child has none. */
+BREAK(node_orphan, b->nodes[1].child_first = 0; b->nodes[1].child_count = 0)
 BREAK(node_exact_beyond, b->nodes[0].exact_route = 99)
 BREAK(node_exact_kind, b->nodes[0].exact_route = b->nodes[0].prefix_route)
 BREAK(node_prefix_of_other, b->nodes[0].prefix_route = b->vhosts[1].route_first)
@@ -237,6 +239,7 @@ static const struct {
 	CASE(node_children_beyond),
 	CASE(node_children_more),
 	CASE(node_children_none),
+	CASE(node_orphan),
 	CASE(node_exact_beyond),
 	CASE(node_exact_kind),
 	CASE(node_prefix_of_other),
