@@ -59,20 +59,18 @@ static bool is_port(struct str text)
 	       str_parse_u64(str_slice(text, 1, text.len), PORT_MAX, &port) == 0;
 }
 
-static int to_lower(struct str name, char room[HOST_KEY_MAX], struct str *key)
+/* @name itself where it is in lower case, else a copy in @room that is. */
+static struct str in_lower_case(struct str name, char room[HOST_KEY_MAX])
 {
 	size_t i = 0;
 
 	while (i < name.len && char_lower(name.at[i]) == name.at[i])
 		i++;
-	if (i == name.len) {
-		*key = name;
-		return 0;
-	}
+	if (i == name.len)
+		return name;
 	for (i = 0; i < name.len; i++)
 		room[i] = char_lower(name.at[i]);
-	*key = str_of(room, name.len);
-	return 0;
+	return str_of(room, name.len);
 }
 
 /* "[2001:db8::1]:443": what stands in the brackets is only checked for its bytes. */
@@ -86,7 +84,8 @@ static int ip_literal_key(struct str host, char room[HOST_KEY_MAX], struct str *
 	for (size_t i = 1; i < close; i++)
 		if (char_hex_value(host.at[i]) < 0 && host.at[i] != ':' && host.at[i] != '.')
 			return -EINVAL;
-	return to_lower(str_slice(host, 0, close + 1), room, key);
+	*key = in_lower_case(str_slice(host, 0, close + 1), room);
+	return 0;
 }
 
 static struct str without_final_dot(struct str name)
@@ -106,7 +105,8 @@ int host_key(struct str host, char room[HOST_KEY_MAX], struct str *key)
 	name = without_final_dot(str_slice(host, 0, colon));
 	if (name.len > HOST_KEY_MAX || !are_labels(name))
 		return -EINVAL;
-	return to_lower(name, room, key);
+	*key = in_lower_case(name, room);
+	return 0;
 }
 
 int host_key_of_rule(struct str host, char room[HOST_KEY_MAX], struct str *key)
@@ -116,7 +116,8 @@ int host_key_of_rule(struct str host, char room[HOST_KEY_MAX], struct str *key)
 
 	if (name.len > HOST_KEY_MAX || !are_labels(labels))
 		return -EINVAL;
-	return to_lower(name, room, key);
+	*key = in_lower_case(name, room);
+	return 0;
 }
 
 struct str host_key_parent(struct str key)
