@@ -41,6 +41,15 @@ void *mem_try_resize(void *at, size_t count, size_t size_bytes)
 	return realloc(at, total ? total : 1);
 }
 
+void *mem_try_aligned(size_t size_bytes, size_t align_bytes)
+{
+	void *at = NULL;
+
+	if (is_failing_now() || posix_memalign(&at, align_bytes, size_bytes) != 0)
+		return NULL;
+	return memset(at, 0, size_bytes);
+}
+
 void *mem_new(size_t count, size_t size_bytes)
 {
 	return die_if_null(mem_try_new(count, size_bytes));

@@ -21,6 +21,9 @@ char *mem_copy_text(const char *at, size_t len);
 /* As above, but NULL when memory runs out. */
 void *mem_try_new(size_t count, size_t size_bytes);
 void *mem_try_resize(void *at, size_t count, size_t size_bytes);
+/* Zeroed, at a multiple of @align_bytes (a power of two): for what threads must not share lines of.
+ */
+void *mem_try_aligned(size_t size_bytes, size_t align_bytes);
 
 /* Accepts NULL. */
 void mem_free(void *at);

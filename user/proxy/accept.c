@@ -80,9 +80,9 @@ void accept_on_event(struct loop_watch *watch, uint32_t events)
 		return;
 	}
 	if (rc == 0)
-		worker->accept_batch = worker->accept_batch * 2 < ACCEPT_BATCH_MAX ?
-					       worker->accept_batch * 2 :
-					       ACCEPT_BATCH_MAX;
+		worker->accept_batch = worker->accept_batch * 2 < ACCEPT_BATCH_MAX
+					       ? worker->accept_batch * 2
+					       : ACCEPT_BATCH_MAX;
 	else
 		worker->accept_batch = taken > 1 ? taken : 1;
 }

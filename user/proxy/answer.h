@@ -44,7 +44,7 @@ enum { ANSWER_RETRY_AFTER_S = 5 };
 
 struct answer {
 	unsigned status;
-	struct str location;  /* absent for none */
+	struct str location; /* absent for none */
 	struct str date;
 	bool is_head_request; /* no body */
 	bool is_client_1_0;

@@ -6,6 +6,12 @@
 
 #include "base/mem.h"
 
+void balance_init(struct balance *balance, uint64_t seed)
+{
+	*balance = (struct balance){ 0 };
+	random_init(&balance->random, seed);
+}
+
 void balance_release(struct balance *balance)
 {
 	mem_free(balance->positions);
@@ -37,8 +43,7 @@ static bool is_among(uint32_t id, const uint32_t *ids, size_t count)
 }
 
 const struct endpoint *balance_pick(struct balance *balance, const struct endpoints *endpoints,
-				    uint32_t backend_id, const uint32_t *avoid, size_t avoid_count,
-				    struct random *random)
+				    uint32_t backend_id, const uint32_t *avoid, size_t avoid_count)
 {
 	struct endpoints_slot slot = endpoints_of(endpoints, backend_id);
 	uint32_t nth;
@@ -47,7 +52,7 @@ const struct endpoint *balance_pick(struct balance *balance, const struct endpoi
 		return NULL;
 	nth = balance->positions[backend_id];
 	if (nth >= slot.count) /* not begun, at the end, or there are fewer now */
-		nth = nth == UINT32_MAX ? random_below(random, slot.count) : 0;
+		nth = nth == UINT32_MAX ? random_below(&balance->random, slot.count) : 0;
 	for (uint32_t seen = 0; seen < slot.count; seen++) {
 		const struct endpoint *endpoint = endpoints_at(endpoints, slot, nth);
 

@@ -15,7 +15,11 @@
 struct balance {
 	uint32_t *positions; /* by backend id; UINT32_MAX: not begun */
 	uint32_t position_count;
+	struct random random;
 };
+
+/* @seed as in random_init. */
+void balance_init(struct balance *balance, uint64_t seed);
 
 void balance_release(struct balance *balance);
 /* Makes room for @backend_count backends; what is known stays. 0 or -ENOMEM. */
@@ -26,7 +30,6 @@ int balance_reserve(struct balance *balance, uint32_t backend_count);
  * NULL where there is none. The position moves on.
  */
 const struct endpoint *balance_pick(struct balance *balance, const struct endpoints *endpoints,
-				    uint32_t backend_id, const uint32_t *avoid, size_t avoid_count,
-				    struct random *random);
+				    uint32_t backend_id, const uint32_t *avoid, size_t avoid_count);
 
 #endif

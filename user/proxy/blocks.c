@@ -21,7 +21,8 @@ enum { FLUSH_BLOCKS_MAX = 16, PIECES_MAX = 4 };
 void blocks_init(struct blocks *blocks, size_t bytes_max)
 {
 	for (size_t i = 0; i < BLOCK_CLASSES; i++)
-		pool_init(&blocks->pools[i], class_bytes[i], bytes_max / BLOCK_CLASSES / class_bytes[i]);
+		pool_init(&blocks->pools[i], class_bytes[i],
+			  bytes_max / BLOCK_CLASSES / class_bytes[i]);
 }
 
 void blocks_release(struct blocks *blocks)
@@ -106,7 +107,8 @@ static int add_rest(struct queue *queue, struct blocks *blocks, const struct str
 {
 	for (size_t i = 0; i < piece_count; i++) {
 		size_t gone = skip < pieces[i].len ? skip : pieces[i].len;
-		int rc = queue_add(queue, blocks, str_of(pieces[i].at + gone, pieces[i].len - gone));
+		int rc =
+			queue_add(queue, blocks, str_of(pieces[i].at + gone, pieces[i].len - gone));
 
 		if (rc < 0)
 			return rc;
@@ -131,7 +133,7 @@ static ssize_t send_pieces(int fd, const struct str *pieces, size_t piece_count)
 }
 
 int queue_write(struct queue *queue, struct blocks *blocks, int fd, const struct str *pieces,
-		size_t piece_count, size_t *sent)
+		size_t piece_count)
 {
 	size_t total = 0;
 	ssize_t taken = 0;
@@ -145,8 +147,6 @@ int queue_write(struct queue *queue, struct blocks *blocks, int fd, const struct
 		if (taken < 0)
 			taken = 0;
 	}
-	if (sent)
-		*sent = (size_t)taken;
 	if ((size_t)taken == total)
 		return 0;
 	return add_rest(queue, blocks, pieces, piece_count, (size_t)taken);
@@ -181,8 +181,8 @@ int queue_flush(struct queue *queue, struct blocks *blocks, int fd)
 
 		for (struct block *b = queue->first; b && message.msg_iovlen < FLUSH_BLOCKS_MAX;
 		     b = b->next) {
-			iov[message.msg_iovlen++] = (struct iovec){ b->bytes + b->start,
-								    b->end - b->start };
+			iov[message.msg_iovlen++] =
+				(struct iovec){ b->bytes + b->start, b->end - b->start };
 			total += b->end - b->start;
 		}
 		taken = sendmsg(fd, &message, MSG_NOSIGNAL);

@@ -70,11 +70,11 @@ int queue_add(struct queue *queue, struct blocks *blocks, struct str bytes);
 
 /*
  * Sends the pieces to @fd in one call, in order; what the socket does not take is queued, and
- * all of it where something waits already. *@sent counts what the kernel took; may be NULL.
+ * all of it where something waits already.
  * 0, or -errno of the socket or of queue_add.
  */
 int queue_write(struct queue *queue, struct blocks *blocks, int fd, const struct str *pieces,
-		size_t piece_count, size_t *sent);
+		size_t piece_count);
 
 /* Sends what waits. 0 when nothing is left, -EAGAIN when something is, or -errno. */
 int queue_flush(struct queue *queue, struct blocks *blocks, int fd);

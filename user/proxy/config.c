@@ -80,6 +80,7 @@ struct config *config_new(const struct config *old)
 	if (old)
 		*config = *old;
 	config->serial++;
+	config->next = NULL;
 	for (int i = 0; i < CONFIG_KIND_COUNT; i++)
 		if (config->segments[i])
 			config->segments[i]->users++;

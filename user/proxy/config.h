@@ -53,6 +53,7 @@ struct config {
 	uint32_t ticket_key_count;
 	bool is_draining; /* accept nothing, end what is idle, close after each response */
 	/* main thread only */
+	struct config *next; /* retired before this one */
 	struct config_segment *segments[CONFIG_KIND_COUNT];
 };
 

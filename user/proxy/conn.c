@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "image/key.h"
-#include "proxy/container.h"
 #include "proxy/handoff.h"
 #include "proxy/stream.h"
 #include "proxy/tunnel.h"
@@ -76,7 +76,8 @@ void conn_lose(struct conn *conn, enum answer_reason reason)
 	conn_abort(conn, false);
 }
 
-/* Everything was sent. Closing a socket with unread bytes would reset it and take our answer back. */
+/* Everything was sent. Closing a socket with unread bytes would reset it and take our answer back.
+ */
 static void shut(struct conn *conn)
 {
 	if (!conn->has_input && !conn->ahead && !conn->must_linger) {
@@ -108,8 +109,9 @@ void conn_stream_ended(struct conn *conn, bool keeps_alive)
 	conn->state = CONN_IDLE;
 	if (conn_is_drained(conn))
 		loop_timer_set(&worker->loop, &conn->timer,
-			       now_ms + (worker->is_draining ? CONN_DRAIN_IDLE_MS :
-							       worker->settings->keepalive_timeout_ms));
+			       now_ms + (worker->is_draining
+						 ? CONN_DRAIN_IDLE_MS
+						 : worker->settings->keepalive_timeout_ms));
 	if (!conn->is_advancing && (conn->has_input || conn->ahead))
 		conn_advance(conn);
 }
@@ -535,8 +537,8 @@ void conn_open(struct worker *worker, int fd, const struct addr *client,
 		conn->tls = worker_tls_accept(worker->tls);
 		if (!conn->tls)
 			goto err_conn;
-		conn->state = settings->is_handing_off && received.len == 0 ? CONN_FIRST :
-									      CONN_HANDSHAKE;
+		conn->state =
+			settings->is_handing_off && received.len == 0 ? CONN_FIRST : CONN_HANDSHAKE;
 		timeout_ms = CONN_HANDSHAKE_TIMEOUT_MS;
 	}
 	worker_level(worker, connections_active, 1);
@@ -562,8 +564,8 @@ void conn_watch(struct conn *conn)
 		return;
 	conn->is_watched = true;
 	conn->is_write_watched = !conn_is_drained(conn);
-	if ((conn->is_write_watched ? loop_watch(&conn->worker->loop, &conn->watch) :
-				      loop_watch_input(&conn->worker->loop, &conn->watch)) < 0)
+	if ((conn->is_write_watched ? loop_watch(&conn->worker->loop, &conn->watch)
+				    : loop_watch_input(&conn->worker->loop, &conn->watch)) < 0)
 		conn_lose(conn, ANSWER_OVERLOAD);
 }
 

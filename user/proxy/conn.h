@@ -41,7 +41,8 @@ enum conn_state {
 	CONN_HEAD,
 	CONN_STREAM,
 	CONN_TUNNEL,
-	CONN_LINGER, /* what is queued is sent, our direction closed, the client's last bytes dropped */
+	CONN_LINGER, /* what is queued is sent, our direction closed, the client's last bytes
+			dropped */
 	CONN_CLOSED, /* given back to the pool at the end of the turn */
 };
 
@@ -69,18 +70,18 @@ struct conn {
 	struct block *ahead;   /* received and not used yet */
 	/* How far the head in @ahead was parsed; NULL where it was not begun. */
 	struct h1_request *parser;
-	uint8_t state;            /* enum conn_state */
-	bool has_input;           /* the kernel may have bytes for us */
-	bool has_peer_closed;     /* the client has sent its FIN: after the bytes, 0 comes */
-	bool is_first_request;    /* may still be handed off */
-	bool is_advancing;        /* conn_advance is on the stack */
-	bool is_watched;          /* by epoll */
-	bool is_write_watched;    /* epoll tells when it can be written to again */
-	bool is_tls_closed;       /* the client sent close_notify */
-	bool is_tls_ready;        /* handshake done */
-	bool is_shut;             /* our direction is closed */
-	bool must_linger;         /* the client may still be sending what we do not want */
-	uint32_t lingered_bytes;  /* thrown away in CONN_LINGER */
+	uint8_t state;           /* enum conn_state */
+	bool has_input;          /* the kernel may have bytes for us */
+	bool has_peer_closed;    /* the client has sent its FIN: after the bytes, 0 comes */
+	bool is_first_request;   /* may still be handed off */
+	bool is_advancing;       /* conn_advance is on the stack */
+	bool is_watched;         /* by epoll */
+	bool is_write_watched;   /* epoll tells when it can be written to again */
+	bool is_tls_closed;      /* the client sent close_notify */
+	bool is_tls_ready;       /* handshake done */
+	bool is_shut;            /* our direction is closed */
+	bool must_linger;        /* the client may still be sending what we do not want */
+	uint32_t lingered_bytes; /* thrown away in CONN_LINGER */
 	uint64_t idle_since_ms;
 	struct addr client;
 	uint16_t forwarded_len;

@@ -38,7 +38,7 @@ static int send_cipher_out(struct conn *conn)
 
 	if (cipher.len == 0)
 		return 0;
-	return queue_write(&conn->out, &conn->worker->blocks, conn->watch.fd, &cipher, 1, NULL);
+	return queue_write(&conn->out, &conn->worker->blocks, conn->watch.fd, &cipher, 1);
 }
 
 static void note_handshake(struct conn *conn)
@@ -99,7 +99,7 @@ static ssize_t receive_tls(struct conn *conn, char *at, size_t max)
 		return 0;
 	do {
 		got = conn_receive_raw(conn, conn->worker->cipher_in,
-				  max < CIPHER_IN_BYTES ? max : CIPHER_IN_BYTES);
+				       max < CIPHER_IN_BYTES ? max : CIPHER_IN_BYTES);
 		if (got > 0)
 			got = conn_decrypt(conn, str_of(conn->worker->cipher_in, (size_t)got), at);
 	} while (got == -EAGAIN && conn->has_input);
@@ -146,7 +146,7 @@ int conn_send(struct conn *conn, struct str bytes, bool is_last)
 	if (conn->tls)
 		rc = send_tls(conn, bytes, is_last);
 	else
-		rc = queue_write(&conn->out, &worker->blocks, conn->watch.fd, &bytes, 1, NULL);
+		rc = queue_write(&conn->out, &worker->blocks, conn->watch.fd, &bytes, 1);
 	if (rc < 0)
 		return rc;
 	worker_count_by(worker, downstream_sent_bytes, bytes.len);

@@ -14,7 +14,7 @@
 #include "proxy/conn.h"
 
 enum {
-	HANDOFF_LOAD_SLACK = 32, /* connections an owner may have above twice ours */
+	HANDOFF_LOAD_SLACK = 32,  /* connections an owner may have above twice ours */
 	HANDOFF_STALLED_MS = 200, /* a turn that takes longer is a stall */
 };
 

@@ -19,13 +19,13 @@
 #include "base/addr.h"
 
 enum {
-	MAILBOX_SLOTS = 256,         /* a power of two */
+	MAILBOX_SLOTS = 256,          /* a power of two */
 	HANDOFF_BYTES_MAX = 4 * 1024, /* a longer beginning is not handed off */
 };
 
 /* A connection of which some bytes were received and nothing was sent. */
 struct handoff {
-	int fd; /* owned by whoever has the handoff */
+	int fd;            /* owned by whoever has the handoff */
 	uint16_t listener; /* index among a worker's listeners */
 	uint16_t len;
 	struct addr client;

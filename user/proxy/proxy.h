@@ -20,7 +20,7 @@
 
 struct proxy_options {
 	const char *control_path; /* the agent's control socket; borrowed */
-	bool is_unconfined;       /* keeps privileges and system calls: for debuggers and sanitizers */
+	bool is_unconfined; /* keeps privileges and system calls: for debuggers and sanitizers */
 };
 
 /*

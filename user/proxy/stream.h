@@ -42,10 +42,10 @@ enum stream_state {
 };
 
 enum {
-	STREAM_TRIES_MAX = 3,     /* endpoints that are asked */
-	STREAM_ROUNDS_MAX = 16,   /* reads in a row before others get their turn */
+	STREAM_TRIES_MAX = 3,      /* endpoints that are asked */
+	STREAM_ROUNDS_MAX = 16,    /* reads in a row before others get their turn */
 	STREAM_UPGRADE_BYTES = 64, /* of an Upgrade field that is passed on */
-	REQUEST_ID_BYTES = 32,    /* hexadecimal digits of an id we make */
+	REQUEST_ID_BYTES = 32,     /* hexadecimal digits of an id we make */
 	REQUEST_ID_BYTES_MAX = 128,
 };
 
@@ -64,26 +64,27 @@ struct stream {
 	struct conn *conn;
 	struct worker *worker;
 	struct upstream *upstream;
-	struct block *head;   /* the request's head as sent, until the response begins */
-	struct block *parked; /* an incomplete head from the endpoint */
+	struct block *head;         /* the request's head as sent, until the response begins */
+	struct block *parked;       /* an incomplete head from the endpoint */
 	struct h1_response *parser; /* how far it was parsed */
-	struct block *record; /* texts for the access log; NULL when that is off */
-	uint8_t state;        /* enum stream_state */
-	uint8_t tries;        /* endpoints asked */
+	struct block *record;       /* texts for the access log; NULL when that is off */
+	uint8_t state;              /* enum stream_state */
+	uint8_t tries;              /* endpoints asked */
 	bool is_head_request;
 	bool is_idempotent;
 	bool is_client_1_0;
-	bool is_upgrade; /* the client wants to leave HTTP, and was let */
+	bool is_upgrade;   /* the client wants to leave HTTP, and was let */
 	bool is_body_sent; /* bytes of the request's body went to an endpoint */
 	bool is_resent;
 	bool is_response_begun; /* bytes came from the endpoint */
-	bool keeps_alive;  /* the client's connection, after the response */
+	bool keeps_alive;       /* the client's connection, after the response */
 	bool keeps_upstream;
-	bool is_rechunked; /* we put the response's body into chunks */
-	bool is_timed_out; /* the last failure was one of time */
-	uint8_t reason;    /* enum answer_reason */
+	bool is_rechunked;                       /* we put the response's body into chunks */
+	bool is_client_ended, is_endpoint_ended; /* STREAM_TUNNEL: whose direction is over */
+	bool is_endpoint_shut, is_client_shut;   /* ...and the end was passed on */
+	uint8_t reason;                          /* enum answer_reason */
 	uint16_t status;
-	uint16_t log_lens[8]; /* of the texts in @record, see access_log.c */
+	uint16_t log_lens[8]; /* of the texts in @record, see access_log.h */
 	struct body request_body;
 	struct body response_body;
 	struct stream_policy policy;
@@ -91,8 +92,8 @@ struct stream {
 	uint32_t tried[STREAM_TRIES_MAX]; /* endpoint ids */
 	struct addr endpoint;
 	uint64_t began_ns;
-	uint64_t sent_ns;     /* when the request went to the endpoint */
-	uint64_t answered_ns; /* when its final head came */
+	uint64_t sent_ns;        /* when the request went to the endpoint */
+	uint64_t answered_ns;    /* when its final head came */
 	uint64_t received_bytes; /* body, from the client */
 	uint64_t sent_bytes;     /* to the client, head and body */
 };

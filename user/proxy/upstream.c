@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/container.h"
+#include "base/container.h"
 #include "proxy/stream.h"
 
 enum { MAKE_ROOM_LOOKS_MAX = 1024 };
@@ -238,8 +238,7 @@ void upstream_park(struct upstream *upstream)
 
 /* ---------------------------------------------------------------------- I/O */
 
-int upstream_send(struct upstream *upstream, const struct str *pieces, size_t piece_count,
-		  size_t *sent)
+int upstream_send(struct upstream *upstream, const struct str *pieces, size_t piece_count)
 {
 	struct worker *worker = upstream->worker;
 	size_t total = 0;
@@ -247,8 +246,7 @@ int upstream_send(struct upstream *upstream, const struct str *pieces, size_t pi
 
 	for (size_t i = 0; i < piece_count; i++)
 		total += pieces[i].len;
-	rc = queue_write(&upstream->out, &worker->blocks, upstream->watch.fd, pieces, piece_count,
-			 sent);
+	rc = queue_write(&upstream->out, &worker->blocks, upstream->watch.fd, pieces, piece_count);
 	if (rc == 0)
 		worker_count_by(worker, upstream_sent_bytes, total);
 	return rc;

@@ -33,7 +33,7 @@ struct upstream {
 	void *pool_next; /* the pool's word while unused */
 	struct loop_watch watch;
 	struct loop_timer timer; /* connecting: too late; busy: too long a gap; idle: too old */
-	struct loop_task task; /* goes on after others had their turn; closed: back to the pool */
+	struct loop_task task;   /* goes on after others had their turn; closed: back to the pool */
 	struct worker *worker;
 	struct stream *stream; /* CONNECTING, BUSY */
 	struct upstream_link link;
@@ -57,9 +57,8 @@ void upstream_park(struct upstream *upstream);
 /* Accepts NULL. */
 void upstream_close(struct upstream *upstream);
 
-/* Sends, or queues what does not go. *@sent as in queue_write. 0 or -errno: broken. */
-int upstream_send(struct upstream *upstream, const struct str *pieces, size_t piece_count,
-		  size_t *sent);
+/* Sends, or queues what does not go.  0 or -errno: broken. */
+int upstream_send(struct upstream *upstream, const struct str *pieces, size_t piece_count);
 /* Bytes > 0; 0 at its end; -EAGAIN; or -errno: broken. */
 ssize_t upstream_receive(struct upstream *upstream, char *at, size_t max);
 

@@ -53,7 +53,7 @@ struct worker_settings {
 	uint32_t worker_count;
 	bool is_handing_off;
 	uint32_t trusted_hops;
-	uint32_t connections_max; /* downstream, each worker */
+	uint32_t connections_max;   /* downstream, each worker */
 	uint32_t upstream_idle_max; /* to one endpoint, each worker */
 	uint32_t request_head_timeout_ms;
 	uint32_t keepalive_timeout_ms;
@@ -71,6 +71,8 @@ struct worker_listener {
 	bool is_tls;
 };
 
+enum { WORKER_ALIGN_BYTES = 128 }; /* two cache lines: they are fetched in pairs */
+
 struct worker {
 	/* fixed after init */
 	struct loop loop;
@@ -81,20 +83,22 @@ struct worker {
 	struct loop *main_loop;        /* woken when a config was taken up */
 	struct counters *counters;
 	struct mailbox mailbox;
-	pthread_t thread;
+	pthread_t thread; /* the main thread's, good while is_running */
+	bool is_running;
 
 	/* shared atomics: the main thread writes, the worker reads */
-	const struct config *next_config __attribute__((aligned(128)));
+	const struct config *next_config __attribute__((aligned(WORKER_ALIGN_BYTES)));
 	bool is_log_on;
 	bool is_stop_asked;
 	bool is_accepting;
 	/* shared atomics: the worker writes, others read */
-	uint64_t config_serial __attribute__((aligned(128))); /* of the config taken up */
-	uint32_t load;       /* connections open */
+	uint64_t config_serial
+		__attribute__((aligned(WORKER_ALIGN_BYTES))); /* of the config taken up */
+	uint32_t load;                                        /* connections open */
 	struct log_ring log;
 
 	/* this thread only */
-	const struct config *config __attribute__((aligned(128)));
+	const struct config *config __attribute__((aligned(WORKER_ALIGN_BYTES)));
 	char *scratch; /* SCRATCH_HEADROOM before rx */
 	char *rx;
 	char *tx;
@@ -108,11 +112,12 @@ struct worker {
 	struct balance balance;
 	struct worker_tls *tls;
 	struct random random;
-	uint64_t date_until_ms; /* how long date_text is right */
+	uint64_t date_until_ms;  /* how long date_text is right */
+	uint64_t wall_offset_ms; /* what to add to the loop's time for wall time */
 	char date_text[DATE_BYTES];
 	struct worker_listener listeners[WORKER_LISTENERS_MAX];
 	uint32_t listener_count;
-	uint32_t accept_batch;  /* connections to take from a listening socket in one go */
+	uint32_t accept_batch; /* connections to take from a listening socket in one go */
 	bool is_listening;
 	bool is_accept_paused; /* no descriptors left; the heartbeat tries again */
 	bool is_draining;

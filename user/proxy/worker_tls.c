@@ -15,9 +15,9 @@ enum { SLOTS = 4096 }; /* a power of two, above WORKER_CERTS_MAX */
 
 struct loaded {
 	uint64_t fingerprint;
-	struct tls_cert *cert;          /* NULL: it could not be loaded */
+	struct tls_cert *cert; /* NULL: it could not be loaded */
 	struct loaded *next_in_slot;
-	struct loaded *newer, *older;   /* the ring of use */
+	struct loaded *newer, *older; /* the ring of use */
 };
 
 struct worker_tls {

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_client: see control_client.h; the conversation is drawn in control/control.h. */
+#include "proxy/control_client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/proxy_main.h"
+
+static enum config_kind kind_of(enum control_type type)
+{
+	if (type == CONTROL_IMAGE)
+		return CONFIG_IMAGE;
+	return type == CONTROL_ENDPOINTS ? CONFIG_ENDPOINTS : CONFIG_CERTS;
+}
+
+static const enum control_type type_of[CONFIG_KIND_COUNT] = {
+	[CONFIG_IMAGE] = CONTROL_IMAGE,
+	[CONFIG_ENDPOINTS] = CONTROL_ENDPOINTS,
+	[CONFIG_CERTS] = CONTROL_CERTS,
+};
+
+/* ------------------------------------------------------------------- messages */
+
+static void take_setup(struct control_client *client, const struct control_setup *setup)
+{
+	if (client->is_set_up) {
+		log_warning("proxy", "the agent sends a second setup: ignored");
+		return;
+	}
+	client->is_set_up = true;
+	client->setup = *setup;
+	log_set_level((enum log_level)setup->log_level);
+}
+
+static void take_counters(struct control_client *client, const struct control_counters *counters,
+			  int fd)
+{
+	if (!client->is_set_up || client->counters_fd >= 0) {
+		close(fd);
+		return;
+	}
+	client->counters_fd = fd;
+	client->counters = *counters;
+	proxy_set_up(client->proxy, &client->setup, counters, fd);
+}
+
+static void take_listener(struct control_client *client, const struct control_listener *listener,
+			  int fd)
+{
+	struct held_listener *grown;
+	size_t count = client->listener_count;
+
+	/* They are given to workers before these start, and stay. */
+	if (client->counters_fd < 0 || proxy_is_running(client->proxy) ||
+	    count == CLIENT_LISTENERS_MAX)
+		goto refuse;
+	grown = mem_try_resize(client->listeners, count + 1, sizeof(*grown));
+	if (!grown)
+		goto refuse;
+	client->listeners = grown;
+	if (proxy_add_listener(client->proxy, listener, fd) < 0)
+		goto refuse;
+	grown[client->listener_count++] = (struct held_listener){ .listener = *listener, .fd = fd };
+	return;
+
+refuse:
+	log_error("proxy", "a listening socket for worker %u cannot be taken", listener->worker);
+	close(fd);
+}
+
+static void refuse_segment(struct control_client *client, enum control_type type,
+			   uint64_t generation, const struct err *err)
+{
+	struct control_refused refused = {
+		.type = type,
+		.code = err->code,
+		.generation = generation,
+	};
+
+	snprintf(refused.text, sizeof(refused.text), "%.*s", (int)sizeof(refused.text) - 1,
+		 err->text);
+	log_error("proxy", "%s of generation %" PRIu64 " is refused: %s", control_type_name(type),
+		  generation, err->text);
+	channel_send(&client->channel, CONTROL_REFUSED, &refused, -1);
+}
+
+static void take_segment(struct control_client *client, enum control_type type, uint64_t generation,
+			 int fd)
+{
+	enum config_kind kind = kind_of(type);
+	struct config_segment *segment;
+	struct err err = { 0 };
+
+	if (config_segment_open(kind, fd, generation, &segment, &err) < 0) {
+		refuse_segment(client, type, generation, &err);
+		close(fd);
+		return;
+	}
+	if (proxy_use_segment(client->proxy, kind, segment) < 0) {
+		err_set(&err, -ENOMEM, "no memory");
+		refuse_segment(client, type, generation, &err);
+	}
+	config_segment_put(segment);
+}
+
+static void take_ticket_keys(struct control_client *client, const struct control_ticket_keys *keys)
+{
+	struct tls_ticket_key taken[CONFIG_TICKET_KEYS_MAX];
+	uint32_t count = keys->count;
+
+	if (count > CONFIG_TICKET_KEYS_MAX)
+		count = CONFIG_TICKET_KEYS_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(taken[i].name, keys->keys[i].name, sizeof(taken[i].name));
+		memcpy(taken[i].aes_key, keys->keys[i].aes_key, sizeof(taken[i].aes_key));
+		memcpy(taken[i].hmac_key, keys->keys[i].hmac_key, sizeof(taken[i].hmac_key));
+		taken[i].made_s = keys->keys[i].made_s;
+	}
+	proxy_use_ticket_keys(client->proxy, taken, count);
+	explicit_bzero(taken, sizeof(taken));
+}
+
+static void on_message(struct channel *channel, struct control_message *message)
+{
+	struct control_client *client = CONTAINER_OF(channel, struct control_client, channel);
+	const union control_body *body = &message->body;
+
+	switch (message->type) {
+	case CONTROL_SETUP:
+		take_setup(client, &body->setup);
+		break;
+	case CONTROL_COUNTERS:
+		take_counters(client, &body->counters, message->fd);
+		break;
+	case CONTROL_LISTENER:
+		take_listener(client, &body->listener, message->fd);
+		break;
+	case CONTROL_ACCESS_LOG:
+		proxy_set_access_log(client->proxy, message->fd);
+		break;
+	case CONTROL_TICKET_KEYS:
+		take_ticket_keys(client, &body->ticket_keys);
+		break;
+	case CONTROL_IMAGE:
+	case CONTROL_ENDPOINTS:
+	case CONTROL_CERTS:
+		take_segment(client, message->type, body->segment.generation, message->fd);
+		break;
+	case CONTROL_START:
+		proxy_start(client->proxy);
+		break;
+	case CONTROL_DRAIN:
+		proxy_drain(client->proxy, body->drain.grace_ms);
+		break;
+	case CONTROL_NONE:
+	case CONTROL_HELLO:
+	case CONTROL_IN_FORCE:
+	case CONTROL_REFUSED:
+	case CONTROL_DRAINED:
+	case CONTROL_TYPE_COUNT: /* the channel lets none of these through */
+		break;
+	}
+}
+
+/* -------------------------------------------------------------------- reports */
+
+void control_client_report(struct control_client *client, const struct config *config)
+{
+	for (int kind = 0; kind < CONFIG_KIND_COUNT; kind++) {
+		const struct config_segment *segment = config->segments[kind];
+		struct control_in_force in_force = { .type = type_of[kind] };
+
+		if (!segment || segment->generation == client->reported[kind])
+			continue;
+		client->reported[kind] = segment->generation;
+		in_force.generation = segment->generation;
+		if (client->channel.is_open)
+			channel_send(&client->channel, CONTROL_IN_FORCE, &in_force, -1);
+	}
+}
+
+void control_client_say_drained(struct control_client *client, uint32_t cut_count)
+{
+	struct control_drained drained = { .cut_count = cut_count };
+
+	if (client->channel.is_open)
+		channel_send(&client->channel, CONTROL_DRAINED, &drained, -1);
+}
+
+/* -------------------------------------------------------------------- greeting */
+
+static void give_back(struct control_client *client)
+{
+	const struct config *config = proxy_config(client->proxy);
+	struct channel *channel = &client->channel;
+
+	for (uint32_t i = 0; i < client->listener_count; i++)
+		channel_send(channel, CONTROL_LISTENER, &client->listeners[i].listener,
+			     client->listeners[i].fd);
+	if (client->counters_fd >= 0)
+		channel_send(channel, CONTROL_COUNTERS, &client->counters, client->counters_fd);
+	for (int kind = 0; config && kind < CONFIG_KIND_COUNT; kind++) {
+		const struct config_segment *segment = config->segments[kind];
+		struct control_segment message;
+
+		if (!segment)
+			continue;
+		message.generation = segment->generation;
+		channel_send(channel, type_of[kind], &message, segment->fd);
+	}
+}
+
+static void say_hello(struct control_client *client)
+{
+	const struct config *config = proxy_config(client->proxy);
+	struct control_hello hello = {
+		.version = CONTROL_VERSION,
+		.pid = (uint32_t)getpid(),
+		.listener_count = client->listener_count,
+		.give_back_count = client->listener_count,
+		.is_draining = proxy_is_draining(client->proxy),
+	};
+
+	if (proxy_is_running(client->proxy))
+		hello.worker_count = client->setup.worker_count;
+	hello.give_back_count += client->counters_fd >= 0;
+	if (config) {
+		hello.image_generation = config->image ? config->image->generation : 0;
+		hello.endpoints_generation = config->endpoints ? config->endpoints->generation : 0;
+		hello.certs_generation = config->certs ? config->certs->generation : 0;
+		hello.give_back_count += (config->image != NULL) + (config->endpoints != NULL) +
+					 (config->certs != NULL);
+	}
+	channel_send(&client->channel, CONTROL_HELLO, &hello, -1);
+}
+
+/* ------------------------------------------------------------------ connection */
+
+static void retry_later(struct control_client *client)
+{
+	struct loop *loop = proxy_loop(client->proxy);
+
+	loop_timer_set(loop, &client->retry, loop->now_ms + CONTROL_RETRY_MS);
+}
+
+static void on_closed(struct channel *channel, const struct err *why)
+{
+	struct control_client *client = CONTAINER_OF(channel, struct control_client, channel);
+
+	log_warning("proxy", "the agent is gone (%s); serving goes on", why->text);
+	client->is_away_said = true;
+	/* An agent that went away before START will not complete what it began. */
+	if (!proxy_is_running(client->proxy) && client->is_set_up) {
+		proxy_give_up(client->proxy);
+		return;
+	}
+	retry_later(client);
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	control_client_connect(CONTAINER_OF(timer, struct control_client, retry));
+}
+
+void control_client_connect(struct control_client *client)
+{
+	struct err err = { 0 };
+	int fd = control_connect(client->path, &err);
+
+	if (fd < 0) {
+		if (!client->is_away_said)
+			log_info("proxy", "waiting for an agent: %s", err.text);
+		client->is_away_said = true;
+		retry_later(client);
+		return;
+	}
+	if (channel_open(&client->channel, proxy_loop(client->proxy), fd, CONTROL_SIDE_AGENT,
+			 &err) < 0) {
+		log_error("proxy", "%s", err.text);
+		retry_later(client);
+		return;
+	}
+	client->is_away_said = false;
+	say_hello(client);
+	give_back(client);
+}
+
+void control_client_init(struct control_client *client, struct proxy *proxy, const char *path)
+{
+	*client = (struct control_client){ .proxy = proxy, .path = path, .counters_fd = -1 };
+	client->channel.on_message = on_message;
+	client->channel.on_closed = on_closed;
+	client->retry.on_due = on_retry;
+}
+
+void control_client_release(struct control_client *client)
+{
+	channel_close(&client->channel);
+	for (uint32_t i = 0; i < client->listener_count; i++)
+		close(client->listeners[i].fd);
+	mem_free(client->listeners);
+	if (client->counters_fd >= 0)
+		close(client->counters_fd);
+}
