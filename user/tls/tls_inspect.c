@@ -163,7 +163,7 @@ int tls_inspect(struct str chain_pem, struct str key_pem, struct arena *arena,
 	int result = tls_pem_read_chain(NULL, chain_pem, &leaf, &chain, err);
 
 	if (!result)
-		result = tls_pem_read_key(NULL, key_pem, &key, err);
+		result = tls_pem_read_key(NULL, leaf, key_pem, &key, err);
 	if (!result)
 		result = tls_pem_check_pair(leaf, key, err);
 	if (!result)

@@ -41,8 +41,9 @@ const char *tls_take_error(void);
  * chain. Returns owned. 0, -EINVAL, -ENOMEM. @library may be NULL. */
 int tls_pem_read_chain(OSSL_LIB_CTX *library, struct str pem, X509 **leaf, STACK_OF(X509) * *chain,
 		       struct err *err);
-/* Reads the first private key; never asks anybody for a password. */
-int tls_pem_read_key(OSSL_LIB_CTX *library, struct str pem, EVP_PKEY **key, struct err *err);
+/* Reads the private key that should fit @leaf; never asks anybody for a password. */
+int tls_pem_read_key(OSSL_LIB_CTX *library, const X509 *leaf, struct str pem, EVP_PKEY **key,
+		     struct err *err);
 /* Whether the two belong together. 0 or -EINVAL. */
 int tls_pem_check_pair(X509 *leaf, EVP_PKEY *key, struct err *err);
 

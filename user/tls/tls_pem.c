@@ -112,9 +112,47 @@ static bool has_private_key(struct str pem)
 	return pem.len && memmem(pem.at, pem.len, label.at, label.len);
 }
 
-int tls_pem_read_key(OSSL_LIB_CTX *library, struct str pem, EVP_PKEY **key, struct err *err)
+/* Any key, by trying all that OpenSSL knows; it says why not. */
+static int read_any_key(OSSL_LIB_CTX *library, BIO *bio, EVP_PKEY **key, struct err *err)
 {
 	bool is_asked = false;
+
+	*key = PEM_read_bio_PrivateKey_ex(bio, NULL, refuse_password, &is_asked, library, NULL);
+	if (*key)
+		return 0;
+	if (is_asked)
+		return err_set(err, -EINVAL, "private key is encrypted");
+	return err_set(err, -EINVAL, "private key cannot be read: %s", tls_take_error());
+}
+
+/*
+ * The key in plain form, when it is of the type that @leaf asks for; NULL otherwise. OpenSSL 3.0
+ * needs 336 us to try all its readers and 88 us when it is told which one (EC, Zen 5).
+ */
+static EVP_PKEY *read_key_of(const X509 *leaf, OSSL_LIB_CTX *library, BIO *bio)
+{
+	const EVP_PKEY *public_key = X509_get0_pubkey(leaf);
+	EVP_PKEY *key = NULL;
+	unsigned char *bytes;
+	char *label, *header;
+	long len;
+
+	while (public_key && !key && PEM_read_bio(bio, &label, &header, &bytes, &len) == 1) {
+		const unsigned char *at = bytes;
+
+		if (!*header && str_ends_with(str_from_c(label), STR("PRIVATE KEY")))
+			key = d2i_PrivateKey_ex(EVP_PKEY_get_base_id(public_key), NULL, &at, len,
+						library, NULL);
+		OPENSSL_free(label);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(bytes, (size_t)len); /* not negative */
+	}
+	return key;
+}
+
+int tls_pem_read_key(OSSL_LIB_CTX *library, const X509 *leaf, struct str pem, EVP_PKEY **key,
+		     struct err *err)
+{
 	int result = 0;
 	BIO *bio;
 
@@ -123,11 +161,11 @@ int tls_pem_read_key(OSSL_LIB_CTX *library, struct str pem, EVP_PKEY **key, stru
 	bio = bio_over(pem);
 	if (!bio)
 		return err_set(err, -ENOMEM, "out of memory");
-	*key = PEM_read_bio_PrivateKey_ex(bio, NULL, refuse_password, &is_asked, library, NULL);
-	if (!*key && is_asked)
-		result = err_set(err, -EINVAL, "private key is encrypted");
-	else if (!*key)
-		result = err_set(err, -EINVAL, "private key cannot be read: %s", tls_take_error());
+	*key = read_key_of(leaf, library, bio);
+	if (!*key) {
+		(void)BIO_reset(bio); /* cannot fail on memory */
+		result = read_any_key(library, bio, key, err);
+	}
 	ERR_clear_error();
 	BIO_free(bio);
 	return result;
