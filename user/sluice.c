@@ -61,7 +61,7 @@ static int run_command(const struct options *options)
 	return EXIT_USAGE;
 }
 
-static int command_main(enum command command, int count, char **arguments)
+static int command_main(enum command command, int count, const char *const *arguments)
 {
 	struct options options;
 	struct err err = { 0 };
@@ -81,7 +81,7 @@ static int command_main(enum command command, int count, char **arguments)
 	return exit_code;
 }
 
-int main(int count, char **arguments)
+int main(int count, const char **arguments)
 {
 	static const struct {
 		const char *name;

@@ -396,7 +396,7 @@ static int open_unix(struct admin *admin, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int len = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s",
-			   admin->agent->options->run_dir, ADMIN_SOCKET_NAME);
+			   admin->agent->options->run_dir, CONTROL_ADMIN_NAME);
 	int rc;
 
 	if (len < 0 || (size_t)len >= sizeof(sa.sun_path))

@@ -15,8 +15,6 @@
 #include "base/vec.h"
 #include "event/loop.h"
 
-#define ADMIN_SOCKET_NAME "admin.sock" /* in the run dir */
-
 enum {
 	ADMIN_CONNECTIONS_MAX = 64,
 	ADMIN_HEAD_BYTES_MAX = 16 * 1024,

@@ -332,8 +332,8 @@ static int collect(struct collection *collection, const struct option *option, s
 }
 
 /* Takes one argument, and the one behind it where that is its value; @taken counts them. */
-static int collect_argument(struct collection *collection, char **arguments, int count, int *taken,
-			    struct err *err)
+static int collect_argument(struct collection *collection, const char *const *arguments, int count,
+			    int *taken, struct err *err)
 {
 	struct str text = str_from_c(arguments[0]);
 	struct str name, value = { 0 };
@@ -437,11 +437,11 @@ static void set_defaults(struct options *options, enum command command)
 	addr_parse(STR("127.0.0.1:9980"), &options->admin, NULL);
 }
 
-int options_parse(struct options *options, enum command command, int count, char **arguments,
-		  struct err *err)
+int options_parse(struct options *options, enum command command, int count,
+		  const char *const *arguments, struct err *err)
 {
 	struct collection collection = { .options = options };
-	int rc = 0, taken;
+	int rc = 0, taken = 1;
 
 	set_defaults(options, command);
 	for (int i = 0; !rc && i < count; i += taken)

@@ -85,8 +85,8 @@ struct options {
  * for what is wrong with the usage; another -errno where the file cannot be read. Release in each
  * case.
  */
-int options_parse(struct options *options, enum command command, int count, char **arguments,
-		  struct err *err);
+int options_parse(struct options *options, enum command command, int count,
+		  const char *const *arguments, struct err *err);
 void options_release(struct options *options);
 
 /* The page of --help for @command. */

@@ -24,7 +24,8 @@ enum { EXIT_NO_EXEC = 127 };
 static void exec_proxy(const struct options *options)
 {
 	char level[16], path[4096];
-	char *arguments[] = { "sluice", "proxy", "--control", path, "--log-level", level, NULL };
+	const char *const arguments[] = { "sluice",      "proxy", "--control", path,
+					  "--log-level", level,   NULL };
 	sigset_t none;
 
 	snprintf(level, sizeof(level), "%s", log_level_name(options->log_level));
@@ -33,7 +34,7 @@ static void exec_proxy(const struct options *options)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0);
-	execv("/proc/self/exe", arguments);
+	execv("/proc/self/exe", (char *const *)arguments); /* execv has no const */
 	_exit(EXIT_NO_EXEC);
 }
 

@@ -45,6 +45,7 @@
 
 #define CONTROL_VERSION     1u
 #define CONTROL_SOCKET_NAME "control.sock" /* in the run dir */
+#define CONTROL_ADMIN_NAME  "admin.sock"   /* the same: HTTP, for sluicectl */
 
 enum {
 	CONTROL_RETRY_MS = 100,

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Listening sockets on loopback: one a worker, refused where somebody listens, taken back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/listeners.h"
+
+/* A port that nobody has at the moment. */
+static uint16_t free_port(const char *ip)
+{
+	struct addr addr = { .port = 0 };
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int fd;
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &addr), 0);
+	len = addr_to_sockaddr(&addr, &sa);
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	len = sizeof(sa);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(addr_from_sockaddr(&sa, &addr), 0);
+	close(fd);
+	return addr.port;
+}
+
+static void want(struct options *options, const char *ip)
+{
+	struct addr *addr = &options->http.at[options->http.count++];
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), addr), 0);
+	addr->port = free_port(ip);
+}
+
+static int option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void test_one_socket_for_each_worker(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners listeners;
+	struct err err = { 0 };
+
+	(void)state;
+	want(&options, "127.0.0.1");
+	want(&options, "::1");
+	assert_int_equal(listeners_init(&listeners, &options, 3, &err), 0);
+	assert_int_equal(listeners_missing(&listeners), 6);
+	if (listeners_open(&listeners, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(listeners_missing(&listeners), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		int fd = listeners.at[0].fds[i];
+
+		assert_int_equal(option_of(fd, SOL_SOCKET, SO_REUSEPORT), 1);
+		assert_int_equal(option_of(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+		assert_true(option_of(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0);
+		assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	}
+	assert_int_equal(option_of(listeners.at[1].fds[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	listeners_release(&listeners);
+}
+
+static void test_an_address_that_is_taken_is_named(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners first, second;
+	struct err err = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	want(&options, "127.0.0.1");
+	assert_int_equal(listeners_init(&first, &options, 1, &err), 0);
+	assert_int_equal(listeners_open(&first, &err), 0);
+	assert_int_equal(listeners_init(&second, &options, 1, &err), 0);
+	assert_int_equal(listeners_open(&second, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, addr_format(&options.http.at[0], text)));
+	assert_non_null(strstr(err.text, "for http"));
+	listeners_release(&second);
+	listeners_release(&first);
+}
+
+static void test_the_same_address_twice(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners listeners;
+	struct err err = { 0 };
+
+	(void)state;
+	want(&options, "127.0.0.1");
+	options.https.at[0] = options.http.at[0];
+	options.https.count = 1;
+	assert_int_equal(listeners_init(&listeners, &options, 1, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "stands there twice"));
+	listeners_release(&listeners);
+}
+
+static struct control_listener message_of(const struct listener *listener, uint16_t worker)
+{
+	struct control_listener message = {
+		.port = listener->addr.port,
+		.listener_id = listener->id,
+		.worker = worker,
+		.protocol = (uint16_t)listener->protocol,
+	};
+
+	memcpy(message.ip, listener->addr.ip, sizeof(message.ip));
+	return message;
+}
+
+/* The next agent gets the very sockets, so that nobody who waits in them is lost. */
+static void test_sockets_that_are_given_back(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners old, new;
+	struct control_listener message;
+	struct err err = { 0 };
+	int kept[2];
+
+	(void)state;
+	want(&options, "127.0.0.1");
+	want(&options, "127.0.0.1");
+	assert_int_equal(listeners_init(&old, &options, 2, &err), 0);
+	assert_int_equal(listeners_open(&old, &err), 0);
+	options.http.at[2] = options.http.at[0]; /* the other order: ids must follow */
+	options.http.at[0] = options.http.at[1];
+	options.http.at[1] = options.http.at[2];
+	assert_int_equal(listeners_init(&new, &options, 2, &err), 0);
+	for (uint16_t worker = 0; worker < 2; worker++) {
+		kept[worker] = dup(old.at[0].fds[worker]);
+		message = message_of(&old.at[0], worker);
+		assert_true(listeners_take(&new, &message, kept[worker]));
+	}
+	assert_int_equal(listeners_missing(&new), 2);
+	assert_int_equal(new.at[1].fds[0], kept[0]);
+	assert_int_equal(new.at[1].fds[1], kept[1]);
+	assert_int_equal(new.at[1].id, old.at[0].id);
+	assert_true(new.at[0].id != new.at[1].id);
+	listeners_release(&new);
+	listeners_release(&old);
+}
+
+static void test_what_is_not_wanted_is_closed(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners listeners;
+	struct control_listener message;
+	struct err err = { 0 };
+	int fd;
+
+	(void)state;
+	want(&options, "127.0.0.1");
+	assert_int_equal(listeners_init(&listeners, &options, 1, &err), 0);
+
+	message = message_of(&listeners.at[0], 7);
+	fd = dup(0);
+	assert_false(listeners_take(&listeners, &message, fd));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+
+	message = message_of(&listeners.at[0], 0);
+	message.protocol = CONTROL_PROTOCOL_TLS;
+	fd = dup(0);
+	assert_false(listeners_take(&listeners, &message, fd));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	listeners_release(&listeners);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_socket_for_each_worker),
+		cmocka_unit_test(test_an_address_that_is_taken_is_named),
+		cmocka_unit_test(test_the_same_address_twice),
+		cmocka_unit_test(test_sockets_that_are_given_back),
+		cmocka_unit_test(test_what_is_not_wanted_is_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The command line: what is taken, what is refused and with which words, and that flags win. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/options.h"
+
+enum { ARGUMENTS_MAX = 12 };
+
+static int parse(struct options *options, enum command command, const char *const *arguments,
+		 struct err *err)
+{
+	int count = 0;
+
+	while (count < ARGUMENTS_MAX && arguments[count])
+		count++;
+	return options_parse(options, command, count, arguments, err);
+}
+
+static void test_defaults(void **state)
+{
+	const char *none[] = { NULL };
+	struct options options;
+	struct err err = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(parse(&options, COMMAND_RUN, none, &err), 0);
+	assert_int_equal(options.http.count, 2);
+	assert_string_equal(addr_format(&options.http.at[0], text), "0.0.0.0:80");
+	assert_string_equal(addr_format(&options.https.at[1], text), "[::]:443");
+	assert_true(options.http.is_default && options.https.is_default && options.has_admin);
+	assert_string_equal(addr_format(&options.admin, text), "127.0.0.1:9980");
+	assert_string_equal(options.run_dir, "/run/sluice");
+	assert_string_equal(options.control, "/run/sluice/control.sock");
+	assert_string_equal(options.bpf_dir, "/sys/fs/bpf/sluice");
+	assert_string_equal(options.ingress_class, "sluice");
+	assert_int_equal(options.xdp, XDP_MODE_AUTO);
+	assert_int_equal(options.worker_count, 0);
+	assert_int_equal(options.grace_ms, 30000);
+	options_release(&options);
+}
+
+static void test_everything_that_a_table_row_sets(void **state)
+{
+	const char *arguments[] = { "--http",
+				    "127.0.0.1:8080",
+				    "--http=[::1]:8080",
+				    "--https",
+				    "none",
+				    "--admin=none",
+				    "--workers",
+				    "3",
+				    "--xdp=generic",
+				    "--access-log",
+				    "off",
+				    NULL };
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(&options, COMMAND_RUN, arguments, &err), 0);
+	assert_int_equal(options.http.count, 2);
+	assert_int_equal(options.http.at[1].port, 8080);
+	assert_false(options.http.is_default);
+	assert_int_equal(options.https.count, 0);
+	assert_false(options.has_admin);
+	assert_int_equal(options.worker_count, 3);
+	assert_int_equal(options.xdp, XDP_MODE_GENERIC);
+	assert_null(options.access_log);
+	options_release(&options);
+}
+
+struct refusal {
+	const char *name;
+	enum command command;
+	const char *arguments[ARGUMENTS_MAX];
+	const char *text;
+};
+
+static const struct refusal refusals[] = {
+	{ "unknown", COMMAND_RUN, { "--nope" }, "there is no option '--nope'" },
+	{ "a word", COMMAND_RUN, { "now" }, "'now' is no option" },
+	{ "value missing", COMMAND_RUN, { "--http" }, "--http needs a value: ADDR:PORT" },
+	{ "value too much", COMMAND_RUN, { "--help=yes" }, "--help takes no value" },
+	{ "twice",
+	  COMMAND_RUN,
+	  { "--run-dir", "a", "--run-dir", "b" },
+	  "--run-dir stands there twice" },
+	{ "no address", COMMAND_RUN, { "--http", "localhost:80" }, "--http: " },
+	{ "no mode", COMMAND_RUN, { "--xdp", "fast" }, "--xdp: 'fast' is none of: auto, native" },
+	{ "no workers", COMMAND_RUN, { "--workers", "0" }, "--workers: '0' is neither auto nor 1" },
+	{ "no level", COMMAND_RUN, { "--log-level", "loud" }, "--log-level: 'loud' is none of" },
+	{ "no service", COMMAND_RUN, { "--publish-service", "web" }, "is not NAMESPACE/NAME" },
+	{ "no ip", COMMAND_RUN, { "--publish-address", "1.2.3.4,x" }, "'x' is no IP address" },
+	{ "no dispatch",
+	  COMMAND_RUN,
+	  { "--early-dispatch", "never" },
+	  "is none of: auto, on, off" },
+	{ "the proxy has no manifests",
+	  COMMAND_PROXY,
+	  { "--manifests", "x" },
+	  "there is no option '--manifests'" },
+	{ "the agent takes no control",
+	  COMMAND_AGENT,
+	  { "--control", "x" },
+	  "there is no option '--control'" },
+};
+
+static void test_mistakes_are_named(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
+		const struct refusal *c = &refusals[i];
+		struct options options;
+		struct err err = { 0 };
+		int rc = parse(&options, c->command, c->arguments, &err);
+
+		if (rc != -EINVAL || !strstr(err.text, c->text))
+			fail_msg("%s: got %d '%s', expected '%s'", c->name, rc, err.text, c->text);
+		options_release(&options);
+	}
+}
+
+/* ------------------------------------------------------------------------------- --config */
+
+static char *write_file(const char *text)
+{
+	static char path[] = "/tmp/sluice-options-XXXXXX";
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/sluice-options-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	return path;
+}
+
+static void test_flags_win_over_the_file(void **state)
+{
+	char *path = write_file("manifests: [/a, /b]\n"
+				"http: 127.0.0.1:81\n"
+				"workers: 4\n"
+				"grace: 7\n"
+				"profile: conformance\n");
+	const char *arguments[] = { "--workers", "2", "--manifests", "/c", "--config", path, NULL };
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	if (parse(&options, COMMAND_RUN, arguments, &err))
+		fail_msg("%s", err.text);
+	unlink(path);
+	assert_int_equal(options.worker_count, 2);
+	assert_int_equal(options.manifests.len, 1);
+	assert_true(str_eq_c(options.manifests.at[0], "/c"));
+	assert_int_equal(options.http.count, 1);
+	assert_int_equal(options.http.at[0].port, 81);
+	assert_int_equal(options.grace_ms, 7000);
+	assert_int_equal(options.settings.len, 1);
+	assert_true(str_eq_c(options.settings.at[0].key, "profile"));
+	assert_true(str_eq_c(options.settings.at[0].value, "conformance"));
+	assert_int_equal(options.settings.at[0].line, 5);
+	options_release(&options);
+}
+
+static const struct {
+	const char *name, *file, *text;
+} bad_files[] = {
+	{ "typing error", "manifsts: /a\n", ":1: manifsts: there is no such setting" },
+	{ "a map", "run-dir: {a: b}\n", ":1: run-dir: a text is expected, not a map" },
+	{ "a list where one is taken", "workers: [1]\n", "a text is expected, not a list" },
+	{ "a bad value", "xdp: fast\n", "xdp: 'fast' is none of" },
+	{ "no map", "- a\n", "names and values are expected" },
+	{ "not in a file", "help: yes\n", "there is no such setting" },
+	{ "broken", "a: [\n", ":" },
+};
+
+static void test_mistakes_in_the_file_are_named_with_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad_files) / sizeof(*bad_files); i++) {
+		char *path = write_file(bad_files[i].file);
+		const char *arguments[] = { "--config", path, NULL };
+		struct options options;
+		struct err err = { 0 };
+		int rc = parse(&options, COMMAND_RUN, arguments, &err);
+
+		if (rc != -EINVAL || !strstr(err.text, bad_files[i].text))
+			fail_msg("%s: got %d '%s', expected '%s'", bad_files[i].name, rc, err.text,
+				 bad_files[i].text);
+		unlink(path);
+		options_release(&options);
+	}
+}
+
+static void test_a_file_that_is_not_there(void **state)
+{
+	const char *arguments[] = { "--config", "/nonexistent/sluice.yaml", NULL };
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(&options, COMMAND_RUN, arguments, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "cannot read '/nonexistent/sluice.yaml'"));
+	options_release(&options);
+}
+
+static void test_help_lists_what_the_command_takes(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 0);
+	options_help(COMMAND_PROXY, &text);
+	buf_add_char(&text, '\0');
+	assert_non_null(strstr(text.at, "--control PATH"));
+	assert_null(strstr(text.at, "--manifests"));
+	buf_reset(&text);
+	options_help(COMMAND_RUN, &text);
+	buf_add_char(&text, '\0');
+	assert_non_null(strstr(text.at, "--manifests PATH"));
+	assert_null(strstr(text.at, "--unconfined"));
+	buf_release(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything_that_a_table_row_sets),
+		cmocka_unit_test(test_mistakes_are_named),
+		cmocka_unit_test(test_flags_win_over_the_file),
+		cmocka_unit_test(test_mistakes_in_the_file_are_named_with_line),
+		cmocka_unit_test(test_a_file_that_is_not_there),
+		cmocka_unit_test(test_help_lists_what_the_command_takes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
