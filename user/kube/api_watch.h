@@ -35,7 +35,7 @@ enum {
 	API_WATCH_SECONDS_MIN = 300,
 	API_WATCH_SECONDS_SPREAD = 300, /* watches do not all end at once */
 	API_BACKOFF_MIN_MS = 100,
-	API_BACKOFF_MAX_MS = 30000,
+	API_BACKOFF_MAX_MS = 10000,
 	API_FORBIDDEN_MS = 30000, /* a role may be granted any time */
 	API_WATCH_TEXT_MAX = 256,
 };
@@ -46,6 +46,14 @@ enum api_watch_state {
 	API_WATCH_LISTING_PAGES,
 	API_WATCH_FOLLOWING,
 	API_WATCH_WAITING,
+};
+
+/* What the present stream has brought. */
+enum api_stream {
+	API_STREAM_SILENT,
+	API_STREAM_ALIVE,
+	API_STREAM_FAILED, /* an ERROR that is none of the next */
+	API_STREAM_GONE,   /* an ERROR with 410: our resourceVersion is forgotten */
 };
 
 enum api_watch_change {
@@ -100,8 +108,7 @@ struct api_watch {
 	enum api_watch_state next; /* after WAITING */
 	bool has_no_stream_list;   /* the server cannot: pages */
 	bool is_list_open;         /* between on_list_begin and on_list_end */
-	bool is_gone;              /* 410 came within the stream */
-	bool is_alive;             /* this stream has brought something */
+	enum api_stream stream;
 	uint32_t backoff_ms;
 	uint32_t page_items;
 	char resource_version[API_RESOURCE_VERSION_MAX];

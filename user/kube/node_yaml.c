@@ -164,9 +164,13 @@ static bool find_tag(const yaml_char_t *tag, enum node_type *type)
 		const char *tag;
 		enum node_type type;
 	} tags[] = {
-		{ TAG_PREFIX "str", NODE_TEXT },     { TAG_PREFIX "int", NODE_INT },
-		{ TAG_PREFIX "bool", NODE_BOOL },    { TAG_PREFIX "null", NODE_NULL },
-		{ TAG_PREFIX "float", NODE_FLOAT },  { TAG_PREFIX "map", NODE_MAP },
+		{ "!", NODE_TEXT },
+		{ TAG_PREFIX "str", NODE_TEXT },
+		{ TAG_PREFIX "int", NODE_INT },
+		{ TAG_PREFIX "bool", NODE_BOOL },
+		{ TAG_PREFIX "null", NODE_NULL },
+		{ TAG_PREFIX "float", NODE_FLOAT },
+		{ TAG_PREFIX "map", NODE_MAP },
 		{ TAG_PREFIX "seq", NODE_SEQUENCE },
 	};
 

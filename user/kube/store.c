@@ -352,17 +352,30 @@ void store_remove_origin(struct store *store, struct str name)
 	store->findings_generation++;
 }
 
-void store_put(struct store *store, struct str name, struct object *object)
+void store_put_decoded(struct store *store, struct str name, struct decoded_object *said)
 {
 	struct origin *origin = get_origin(store, name);
-	struct object_key key = key_of(object);
+	struct object_key key = key_of(said->object);
 	struct claim *claim = find_claim(find_entry(store, &key), origin);
+	struct object *object = said->object;
 
+	said->object = NULL;
+	if (claim && said->fingerprint && said->fingerprint == claim->fingerprint) {
+		object_free(object);
+		return;
+	}
 	store->findings_generation++;
 	if (claim)
-		change_claim(store, claim, object, 0);
+		change_claim(store, claim, object, said->fingerprint);
 	else
-		add_claim(store, origin, object, 0);
+		add_claim(store, origin, object, said->fingerprint);
+}
+
+void store_put(struct store *store, struct str name, struct object *object)
+{
+	struct decoded_object said = { .object = object };
+
+	store_put_decoded(store, name, &said);
 }
 
 void store_remove(struct store *store, struct str name, const struct object_key *key)

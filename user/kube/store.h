@@ -43,6 +43,8 @@ void store_remove_origin(struct store *store, struct str origin);
 
 /* One object of @origin, new or changed; the others stay. Takes @object. */
 void store_put(struct store *store, struct str origin, struct object *object);
+/* The same for a decoded one: with the fingerprint of before, nothing changes. Takes its object. */
+void store_put_decoded(struct store *store, struct str origin, struct decoded_object *said);
 /* Nothing happens where @origin does not have it. */
 void store_remove(struct store *store, struct str origin, const struct object_key *key);
 
