@@ -192,6 +192,7 @@ static inline __u32 worker_sock_slot(__u32 worker, __u32 listener_id)
 	X(pass_host_unknown, "first payload for a host that hosts does not have")                  \
 	X(pass_host_policy, "first payload for a host that is not steered")                        \
 	X(pass_no_worker, "packets whose worker is gone, or whose set has none")                   \
+	X(pass_checksum, "packets of this machine whose checksum is yet to be made: not steered")  \
 	X(pass_local, "packets that came in on their worker's CPU")                                \
 	X(pass_flow_ended, "SYNs that ended the entry of an earlier connection")                   \
 	X(steer_redirect, "packets sent to their worker's CPU")                                    \

@@ -11,6 +11,9 @@
 
 #include "maps.h"
 
+/* For `bpftool prog show`: which contract a program was built for. */
+const volatile __u32 bpf_metadata_schema SEC(".rodata") = CONTRACT_SCHEMA;
+
 /* This CPU's counters; NULL never happens, but the verifier cannot know. */
 static __always_inline struct stats *stats_here(void)
 {

@@ -93,6 +93,8 @@ static __always_inline enum verdict send_to_worker(struct steering *s, __u32 wor
 		return pass(&s->stats->pass_no_worker);
 	if (value->cpu == bpf_get_smp_processor_id())
 		return pass(&s->stats->pass_local);
+	if (s->packet.is_checksum_partial)
+		return pass(&s->stats->pass_checksum);
 	s->cpu = value->cpu;
 	return VERDICT_STEER;
 }

@@ -46,7 +46,8 @@ struct frame_spec {
 	uint16_t client_port, local_port;
 	const char *local; /* address; NULL: the usual one */
 	struct str payload;
-	size_t trailer_bytes; /* behind the IP packet, as padding of short frames is */
+	bool is_checksum_partial; /* the sum of the pseudo-header stands for the checksum */
+	size_t trailer_bytes;     /* behind the IP packet, as padding of short frames is */
 };
 
 /* The IP header stands on a multiple of 4, as drivers see to it (NET_IP_ALIGN). */
@@ -134,9 +135,34 @@ static inline void frame_add_tcp(struct frame *frame, const struct frame_spec *s
 		memcpy(frame_add(frame, spec->payload.len), spec->payload.at, spec->payload.len);
 }
 
+/* Of @len bytes as big-endian 16-bit words (RFC 1071). */
+static inline uint32_t frame_sum(const uint8_t *at, size_t len)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += (uint32_t)at[i] << 8 | at[i + 1];
+	return sum;
+}
+
+/* The addresses stand last in both families' headers, and right before TCP. */
+static inline void frame_put_partial_checksum(struct frame *frame, const struct frame_spec *spec,
+					      size_t tcp, size_t l4_bytes)
+{
+	size_t address_bytes = spec->is_ipv6 ? 32 : 8;
+	uint32_t sum = frame_sum(frame->at + tcp - address_bytes, address_bytes);
+
+	sum += IPPROTO_TCP + (uint32_t)l4_bytes;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	frame->at[tcp + 16] = (uint8_t)(sum >> 8);
+	frame->at[tcp + 17] = (uint8_t)sum;
+}
+
 static inline void frame_build(struct frame *frame, const struct frame_spec *spec)
 {
 	size_t l4_bytes = sizeof(struct tcphdr) + spec->tcp_options_bytes + spec->payload.len;
+	size_t tcp;
 
 	memset(frame, 0, sizeof(*frame));
 	frame_add_eth(frame, spec);
@@ -144,7 +170,10 @@ static inline void frame_build(struct frame *frame, const struct frame_spec *spe
 		frame_add_ipv6(frame, spec, l4_bytes);
 	else
 		frame_add_ipv4(frame, spec, l4_bytes);
+	tcp = frame->len;
 	frame_add_tcp(frame, spec);
+	if (spec->is_checksum_partial)
+		frame_put_partial_checksum(frame, spec, tcp, l4_bytes);
 	frame_add(frame, spec->trailer_bytes);
 }
 

@@ -39,6 +39,7 @@ static int to_client = -1, from_client = -1;
 struct order {
 	int cpu;
 	int listener;
+	bool has_checksum_offload;
 	char host[32];
 };
 
@@ -53,6 +54,18 @@ static struct str request_for(const struct order *order, char text[REQUEST_MAX_B
 					     order->host));
 }
 
+static void set_checksum_offload(bool is_on)
+{
+	int output = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int kept = dup(STDOUT_FILENO);
+
+	dup2(output, STDOUT_FILENO); /* it says what it changed */
+	lab_command("ethtool", "-K", "cl0", "tx", is_on ? "on" : "off");
+	dup2(kept, STDOUT_FILENO);
+	close(kept);
+	close(output);
+}
+
 /* 1 when the request was answered. */
 static char follow_order(const struct order *order)
 {
@@ -63,6 +76,7 @@ static char follow_order(const struct order *order)
 	char answer = 0;
 	int fd;
 
+	set_checksum_offload(order->has_checksum_offload);
 	lab_pin_to_cpu(order->cpu);
 	fd = listen_connect(&addr);
 	if (fd < 0)
@@ -86,8 +100,6 @@ static void __attribute__((noreturn)) be_client(int orders, int answers)
 		_exit(1); /* now cl0 is here */
 	lab_command("ip", "addr", "add", "10.213.7.2/24", "dev", "cl0");
 	lab_command("ip", "addr", "add", "fd13:7::2/64", "dev", "cl0", "nodad");
-	/* A frame that goes through a cpumap loses the mark that its checksum is yet to be made. */
-	lab_command("ethtool", "-K", "cl0", "tx", "off");
 	lab_up("cl0");
 	if (write(answers, &ready, 1) != 1)
 		_exit(1);
@@ -248,10 +260,8 @@ static int serve_one(void)
 	return cpu;
 }
 
-/* The CPU that a request for @host ends up on when it is sent from @cpu. */
-static int cpu_of_request(int listener, int cpu, const char *host)
+static int cpu_of_order(const char *host, struct order order)
 {
-	struct order order = { .cpu = cpu, .listener = listener };
 	int got;
 
 	snprintf(order.host, sizeof(order.host), "%s", host);
@@ -259,6 +269,12 @@ static int cpu_of_request(int listener, int cpu, const char *host)
 	got = serve_one();
 	assert_int_equal(hear_client(), 1);
 	return got;
+}
+
+/* The CPU that a request for @host ends up on when it is sent from @cpu. */
+static int cpu_of_request(int listener, int cpu, const char *host)
+{
+	return cpu_of_order(host, (struct order){ .cpu = cpu, .listener = listener });
 }
 
 static void steers_to_the_owner(void **state)
@@ -296,11 +312,34 @@ static void leaves_unknown_hosts_where_they_came_in(void **state)
 			assert_int_equal(cpu_of_request(listener, cpu, "unknown.test"), cpu);
 }
 
+/*
+ * A cpumap loses the mark that a checksum is yet to be made, and the stack would
+ * throw such frames away: they stay on their CPU, and the request is answered.
+ */
+static void loses_nothing_with_checksum_offload(void **state)
+{
+	struct stats before, after;
+
+	(void)state;
+	assert_int_equal(datapath_read_stats(datapath, &before, NULL), 0);
+	for (int listener = 0; listener < LISTENERS; listener++)
+		for (int cpu = 0; cpu < 2; cpu++) {
+			struct order order = { .cpu = cpu,
+					       .listener = listener,
+					       .has_checksum_offload = true };
+
+			assert_int_equal(cpu_of_order(cpu ? "a.test" : "b.test", order), cpu);
+		}
+	assert_int_equal(datapath_read_stats(datapath, &after, NULL), 0);
+	assert_true(after.pass_checksum - before.pass_checksum >= LISTENERS * 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(steers_to_the_owner),
 		cmocka_unit_test(leaves_unknown_hosts_where_they_came_in),
+		cmocka_unit_test(loses_nothing_with_checksum_offload),
 	};
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
