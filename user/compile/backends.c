@@ -6,8 +6,6 @@
  * name. Where Service or port is missing there is a backend all the same, which
  * nobody serves: its routes answer 503 until the Service comes.
  */
-#include <stdio.h>
-
 #include "compile/build.h"
 
 enum { PORT_TEXT_MAX = 8 };
@@ -31,14 +29,19 @@ static bool reference_eq(const struct build_reference *a, const struct build_ref
 	       a->port.number == b->port.number && str_eq(a->port.name, b->port.name);
 }
 
+/* By hand: printf would be a good part of all the work. */
 static struct str port_text(const struct object_port *port, char room[PORT_TEXT_MAX])
 {
-	int len;
+	size_t at = PORT_TEXT_MAX;
+	unsigned int rest = port->number;
 
 	if (port->name.at)
 		return port->name;
-	len = snprintf(room, PORT_TEXT_MAX, "%u", (unsigned int)port->number);
-	return str_of(room, (size_t)len);
+	do {
+		room[--at] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	return str_of(room + at, PORT_TEXT_MAX - at);
 }
 
 /* ------------------------------------------------------------- resolution */
@@ -66,6 +69,28 @@ static const struct object_service_port *find_port(const struct object_service *
 	return NULL;
 }
 
+static bool is_named(const struct object *object, struct str namespace, struct str name)
+{
+	return str_eq(object->name, name) && str_eq(object->namespace, namespace);
+}
+
+/* Services and Ingresses are sorted alike, so the next Service is often the one. */
+static const struct object *find_service(struct build *build,
+					 const struct build_reference *reference)
+{
+	const struct object *const *services = build->set->of[OBJECT_KIND_SERVICE].at;
+	size_t count = build->set->of[OBJECT_KIND_SERVICE].count;
+	size_t next = build->next_service;
+
+	if (next >= count || !is_named(services[next], reference->namespace, reference->service))
+		next = object_set_position(build->set, OBJECT_KIND_SERVICE, reference->namespace,
+					   reference->service);
+	if (next >= count)
+		return NULL;
+	build->next_service = next + 1;
+	return services[next];
+}
+
 /* Finds Service and port of @reference, or says in its fault why there are none. */
 static void resolve(struct build *build, struct build_reference *reference,
 		    struct model_backend *backend)
@@ -73,8 +98,7 @@ static void resolve(struct build *build, struct build_reference *reference,
 	struct arena *arena = &build->model->arena;
 	char room[PORT_TEXT_MAX];
 	struct str port = port_text(&reference->port, room);
-	const struct object *object = object_set_find(build->set, OBJECT_KIND_SERVICE,
-						      reference->namespace, reference->service);
+	const struct object *object = find_service(build, reference);
 	bool other;
 
 	backend->object = object;
@@ -225,29 +249,51 @@ static uint32_t group_of(struct compiler *compiler, const struct model_backend *
 	if (index != LOOKUP_NONE)
 		return index;
 	index = (uint32_t)groups->groups.len;
-	*vec_push(&groups->groups) = (struct service_group){ .namespace = backend->namespace,
-							     .service = backend->service };
+	*vec_push(&groups->groups) =
+		(struct service_group){ .namespace = arena_copy(&groups->arena, backend->namespace),
+					.service = arena_copy(&groups->arena, backend->service) };
 	lookup_add(&groups->table, service_hash(compiler, backend->namespace, backend->service),
 		   index);
 	return index;
 }
 
-/* Backends nobody can serve are in no group. */
-void backends_group(struct compiler *compiler)
+static struct group_backend group_backend_of(struct arena *arena,
+					     const struct model_backend *backend)
+{
+	const struct object_service_port *port = backend->service_port;
+	uint16_t target_port = port->target_port.number ? port->target_port.number : port->port;
+
+	return (struct group_backend){ .port_name = arena_copy(arena, port->name),
+				       .port = arena_copy(arena, backend->port),
+				       .id = backend->id,
+				       .target_port = target_port };
+}
+
+static void groups_reset(struct service_groups *groups, size_t count)
+{
+	arena_reset(&groups->arena);
+	lookup_reset(&groups->table, count);
+	groups->groups.len = 0;
+	groups->backends.len = 0;
+	groups->unserved_ids.len = 0;
+}
+
+/* Counts the backends of each Service; those that nobody can serve are in no group. */
+static void count_backends(struct compiler *compiler, uint32_t *group_of_backend)
 {
 	struct service_groups *groups = &compiler->service_groups;
 	const struct model *model = &compiler->model;
-	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
 	uint32_t first = 0;
 
-	lookup_reset(&groups->table, model->backends.len);
-	groups->groups.len = 0;
-	groups->backends.len = 0;
 	for (size_t i = 0; i < model->backends.len; i++) {
+		const struct model_backend *backend = &model->backends.at[i];
+
 		group_of_backend[i] = LOOKUP_NONE;
-		if (!model->backends.at[i].service_port)
+		if (!backend->service_port) {
+			*vec_push(&groups->unserved_ids) = backend->id;
 			continue;
-		group_of_backend[i] = group_of(compiler, &model->backends.at[i]);
+		}
+		group_of_backend[i] = group_of(compiler, backend);
 		groups->groups.at[group_of_backend[i]].count++;
 		vec_push(&groups->backends);
 	}
@@ -256,13 +302,24 @@ void backends_group(struct compiler *compiler)
 		first += groups->groups.at[i].count;
 		groups->groups.at[i].count = 0;
 	}
+}
+
+void backends_group(struct compiler *compiler)
+{
+	struct service_groups *groups = &compiler->service_groups;
+	const struct model *model = &compiler->model;
+	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
+
+	groups_reset(groups, model->backends.len);
+	count_backends(compiler, group_of_backend);
 	for (size_t i = 0; i < model->backends.len; i++) {
 		struct service_group *group;
 
 		if (group_of_backend[i] == LOOKUP_NONE)
 			continue;
 		group = &groups->groups.at[group_of_backend[i]];
-		groups->backends.at[group->first + group->count++] = (uint32_t)i;
+		groups->backends.at[group->first + group->count++] =
+			group_backend_of(&groups->arena, &model->backends.at[i]);
 	}
 	mem_free(group_of_backend);
 }

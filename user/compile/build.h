@@ -42,16 +42,28 @@ struct cert_cache {
 	bool has_written;
 };
 
-/* The backends of one Service, for endpoints.c: backend_group.backends[first .. first + count). */
+/*
+ * What compile_endpoints has to know of routes and Services: copied, side by side, since it runs
+ * often and looks at all of it.
+ */
+struct group_backend {
+	struct str port_name; /* of the Service port: a slice's port has the same */
+	struct str port;      /* as the backend is named by; for findings */
+	uint32_t id;
+	uint16_t target_port; /* where a slice says "every port" */
+};
+
 struct service_group {
 	struct str namespace, service;
-	uint32_t first, count;
+	uint32_t first, count; /* of backends below */
 };
 
 struct service_groups {
+	struct arena arena; /* owns the texts */
 	struct lookup table;
 	struct VEC(struct service_group) groups;
-	struct VEC(uint32_t) backends; /* indices into model.backends */
+	struct VEC(struct group_backend) backends;
+	struct VEC(uint32_t) unserved_ids; /* backends without Service or port */
 };
 
 /* What compile_endpoints knows of an endpoint id. */
@@ -138,6 +150,7 @@ struct build {
 	struct VEC(struct build_ingress) ingresses; /* oldest first */
 	struct VEC(struct build_reference) references;
 	uint32_t last_reference;          /* neighbours mostly share it */
+	size_t next_service;              /* in the set: behind the one found last */
 	struct VEC(uint32_t) vhost_marks; /* by vhost: ordinal of the last Ingress that names it */
 
 	/* the Ingress at hand */

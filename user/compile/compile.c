@@ -16,6 +16,7 @@
 enum {
 	HOST_ID_LIMIT = 1 << 20,
 	FIELD_MAX = 256,
+	GROUPS_CHUNK_BYTES = 64 << 10,
 };
 
 /* ----------------------------------------------------------- the compiler */
@@ -60,6 +61,7 @@ struct compiler *compiler_new(const struct compile_options *options)
 	ids_init(&compiler->host_ids, compiler->hash_key, HOST_ID_LIMIT,
 		 COMPILE_ID_KEPT_GENERATIONS);
 	model_init(&compiler->model);
+	arena_init(&compiler->service_groups.arena, GROUPS_CHUNK_BYTES);
 	buf_init(&compiler->name, 0);
 	return compiler;
 }
@@ -74,6 +76,8 @@ static void tables_release(struct compiler *compiler)
 	lookup_release(&compiler->service_groups.table);
 	vec_release(&compiler->service_groups.groups);
 	vec_release(&compiler->service_groups.backends);
+	vec_release(&compiler->service_groups.unserved_ids);
+	arena_release(&compiler->service_groups.arena);
 	vec_release(&compiler->backend_of_id);
 	vec_release(&compiler->endpoint_marks);
 	vec_release(&compiler->host_values);

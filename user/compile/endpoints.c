@@ -230,18 +230,9 @@ static void add_slice_port(struct endpoints_build *build, const struct object *s
 	}
 }
 
-/* The port behind port 0 of a slice, "every port": where the Service sends it. */
-static uint16_t port_of(const struct object_slice_port *slice_port,
-			const struct object_service_port *service_port)
-{
-	if (slice_port->port)
-		return slice_port->port;
-	return service_port->target_port.number ? service_port->target_port.number
-						: service_port->port;
-}
-
+/* False where no port of @slice has the name of @backend. */
 static bool add_slice(struct endpoints_build *build, const struct object *slice,
-		      const struct object_service_port *service_port)
+		      const struct group_backend *backend)
 {
 	const struct object_endpoint_slice *spec = &slice->endpoint_slice;
 
@@ -249,9 +240,9 @@ static bool add_slice(struct endpoints_build *build, const struct object *slice,
 		const struct object_slice_port *port = &spec->ports[p];
 
 		if (port->protocol != OBJECT_PROTOCOL_TCP ||
-		    !str_eq(port->name, service_port->name))
+		    !str_eq(port->name, backend->port_name))
 			continue;
-		add_slice_port(build, slice, port_of(port, service_port));
+		add_slice_port(build, slice, port->port ? port->port : backend->target_port);
 		return true;
 	}
 	return false;
@@ -280,33 +271,33 @@ static int record_of(struct endpoints_build *build, const struct endpoints_write
 	return 0;
 }
 
-static int write_members(struct endpoints_build *build, const struct model_backend *backend)
+static int write_members(struct endpoints_build *build, uint32_t backend_id)
 {
-	int code = endpoints_writer_add_backend(build->writer, backend->id);
+	int code = endpoints_writer_add_backend(build->writer, backend_id);
 
 	for (size_t i = 0; i < build->members.len && code == 0; i++) {
 		uint32_t record;
 
 		code = record_of(build, &build->members.at[i], &record);
 		if (code == 0)
-			code = endpoints_writer_assign(build->writer, backend->id, record);
+			code = endpoints_writer_assign(build->writer, backend_id, record);
 	}
 	return code;
 }
 
 static void complain_port(struct endpoints_build *build, const struct object *slice,
-			  const struct model_backend *backend)
+			  const struct group_backend *backend)
 {
 	struct finding_place place = place_of(slice, 0, STR("ports"));
-	struct str name = backend->service_port->name;
 
 	findings_add(build->findings, FINDING_WARNING, "MissingPort", &place,
 		     "there is no tcp port named '%.*s', as port %.*s of service '%.*s' is",
-		     STR_ARG(name), STR_ARG(backend->port), STR_ARG(backend->service));
+		     STR_ARG(backend->port_name), STR_ARG(backend->port),
+		     STR_ARG(slice->endpoint_slice.service));
 }
 
 static int add_backend(struct endpoints_build *build, uint32_t group,
-		       const struct model_backend *backend)
+		       const struct group_backend *backend)
 {
 	uint32_t first = build->group_first[group], end = build->group_first[group + 1];
 	bool has_port = false;
@@ -314,36 +305,33 @@ static int add_backend(struct endpoints_build *build, uint32_t group,
 	build->compiler->backend_turn++;
 	build->members.len = 0;
 	for (uint32_t i = first; i < end; i++)
-		has_port |= add_slice(build, build->by_group[i], backend->service_port);
+		has_port |= add_slice(build, build->by_group[i], backend);
 	if (!has_port && end > first)
 		complain_port(build, build->by_group[first], backend);
-	return write_members(build, backend);
+	return write_members(build, backend->id);
 }
 
 static int add_group(struct endpoints_build *build, uint32_t index)
 {
-	const struct service_group *group = &build->compiler->service_groups.groups.at[index];
-	const uint32_t *backends = build->compiler->service_groups.backends.at + group->first;
+	const struct service_groups *groups = &build->compiler->service_groups;
+	const struct service_group *group = &groups->groups.at[index];
 	int code = 0;
 
 	for (uint32_t i = 0; i < group->count && code == 0; i++) {
 		build->is_first_backend = i == 0;
-		code = add_backend(build, index, &build->compiler->model.backends.at[backends[i]]);
+		code = add_backend(build, index, &groups->backends.at[group->first + i]);
 	}
 	return code;
 }
 
 /* Backends in no group get a slot that nobody is in. */
-static int add_empty(struct endpoints_build *build)
+static int add_unserved(struct endpoints_build *build)
 {
-	const struct model *model = &build->compiler->model;
+	const struct service_groups *groups = &build->compiler->service_groups;
 	int code = 0;
 
-	for (size_t i = 0; i < model->backends.len && code == 0; i++) {
-		if (!model->backends.at[i].service_port)
-			code = endpoints_writer_add_backend(build->writer,
-							    model->backends.at[i].id);
-	}
+	for (size_t i = 0; i < groups->unserved_ids.len && code == 0; i++)
+		code = endpoints_writer_add_backend(build->writer, groups->unserved_ids.at[i]);
 	return code;
 }
 
@@ -373,7 +361,7 @@ static int build_all(struct endpoints_build *build, struct str *bytes)
 	int code;
 
 	group_slices(build);
-	code = add_empty(build);
+	code = add_unserved(build);
 	for (uint32_t i = 0; i < build->compiler->service_groups.groups.len && code == 0; i++)
 		code = add_group(build, i);
 	if (code == 0)

@@ -53,6 +53,7 @@ void ids_release(struct ids *ids)
 void ids_begin(struct ids *ids)
 {
 	ids->generation++;
+	ids->last = IDS_NONE; /* the one before the first */
 }
 
 static void file_all(struct ids *ids)
@@ -112,15 +113,20 @@ static void fill(struct ids *ids, uint32_t id, uint64_t hash, struct str name)
 	lookup_add(&ids->table, hash, id);
 }
 
-uint32_t ids_get(struct ids *ids, struct str name)
+/*
+ * Names mostly come in the order in which they came first, and got their ids in: the next one is
+ * then found without hash and table.
+ */
+static bool is_next(const struct ids *ids, struct str name)
 {
-	uint64_t hash = siphash(ids->key, name);
-	uint32_t id = find(ids, hash, name);
+	return ids->last + 1 < ids->entries.len &&
+	       str_eq(name_of(&ids->entries.at[ids->last + 1]), name);
+}
 
-	if (id != IDS_NONE) {
-		ids->entries.at[id].generation = ids->generation;
-		return id;
-	}
+static uint32_t add(struct ids *ids, uint64_t hash, struct str name)
+{
+	uint32_t id;
+
 	if (ids->free_taken < ids->free.len) {
 		id = ids->free.at[ids->free_taken++];
 	} else if (ids->entries.len < ids->limit) {
@@ -130,6 +136,26 @@ uint32_t ids_get(struct ids *ids, struct str name)
 		return IDS_NONE;
 	}
 	fill(ids, id, hash, name);
+	return id;
+}
+
+uint32_t ids_get(struct ids *ids, struct str name)
+{
+	uint64_t hash;
+	uint32_t id;
+
+	if (is_next(ids, name)) {
+		id = ids->last + 1;
+	} else {
+		hash = siphash(ids->key, name);
+		id = find(ids, hash, name);
+		if (id == IDS_NONE)
+			id = add(ids, hash, name);
+		if (id == IDS_NONE)
+			return IDS_NONE;
+	}
+	ids->entries.at[id].generation = ids->generation;
+	ids->last = id;
 	return id;
 }
 

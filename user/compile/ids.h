@@ -41,6 +41,7 @@ struct ids {
 	struct VEC(uint32_t) free;            /* ids to be given again, oldest first */
 	size_t free_taken;                    /* of these, already given */
 	uint64_t generation;
+	uint32_t last; /* the id last asked for */
 	struct siphash_key key;
 	uint32_t limit; /* ids are below */
 	uint32_t kept_generations;

@@ -40,10 +40,32 @@ static int check_label(struct str host, struct str label, struct err *err)
 	return 0;
 }
 
+/* The common case in one pass; what is wrong with the others is found label by label. */
+static bool are_good_labels(struct str labels)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i <= labels.len; i++) {
+		bool is_end = i == labels.len || labels.at[i] == '.';
+
+		if (!is_end && !is_letter_or_digit(labels.at[i]) && labels.at[i] != '-')
+			return false;
+		if (!is_end)
+			continue;
+		if (i == start || i - start > HOST_KEY_LABEL_MAX || labels.at[start] == '-' ||
+		    labels.at[i - 1] == '-')
+			return false;
+		start = i + 1;
+	}
+	return true;
+}
+
 static int check_labels(struct str host, struct str labels, struct err *err)
 {
 	struct str label;
 
+	if (are_good_labels(labels))
+		return 0;
 	while (str_take_part(&labels, '.', &label)) {
 		int code = check_label(host, label, err);
 
@@ -53,10 +75,18 @@ static int check_labels(struct str host, struct str labels, struct err *err)
 	return 0;
 }
 
+/* Only what ends in a digit, or has a colon, can be an address. */
+static bool is_address(struct str host, size_t colon)
+{
+	struct addr addr;
+	bool may_be = colon < host.len || (host.len && char_is_digit(host.at[host.len - 1]));
+
+	return may_be && addr_parse_ip(host, &addr) == 0;
+}
+
 int syntax_check_host(struct str host, struct err *err)
 {
 	struct str labels = host;
-	struct addr addr;
 	uint64_t port;
 	size_t colon = str_find_char(host, ':');
 
@@ -67,7 +97,7 @@ int syntax_check_host(struct str host, struct err *err)
 			       "host '%.*s...' is %zu bytes long, at most %d are allowed",
 			       STR_ARG(start), host.len, HOST_KEY_MAX);
 	}
-	if (addr_parse_ip(host, &addr) == 0)
+	if (is_address(host, colon))
 		return err_set(err, -EINVAL, "host '%.*s' is an address, it must be a name",
 			       STR_ARG(host));
 	if (colon < host.len &&

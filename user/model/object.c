@@ -39,8 +39,8 @@ void object_free(struct object *object)
 	mem_free(object);
 }
 
-const struct object *object_set_find(const struct object_set *set, enum object_kind kind,
-				     struct str namespace, struct str name)
+size_t object_set_position(const struct object_set *set, enum object_kind kind,
+			   struct str namespace, struct str name)
 {
 	size_t low = 0, high = set->of[kind].count;
 
@@ -52,11 +52,19 @@ const struct object *object_set_find(const struct object_set *set, enum object_k
 		if (order == 0)
 			order = str_compare(object->name, name);
 		if (order == 0)
-			return object;
+			return middle;
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return set->of[kind].count;
+}
+
+const struct object *object_set_find(const struct object_set *set, enum object_kind kind,
+				     struct str namespace, struct str name)
+{
+	size_t position = object_set_position(set, kind, namespace, name);
+
+	return position < set->of[kind].count ? set->of[kind].at[position] : NULL;
 }

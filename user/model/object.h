@@ -229,5 +229,8 @@ struct object_set {
 /* The object of that kind, namespace and name, or NULL. Binary search. */
 const struct object *object_set_find(const struct object_set *set, enum object_kind kind,
 				     struct str namespace, struct str name);
+/* Where it stands in its array, or the array's count. */
+size_t object_set_position(const struct object_set *set, enum object_kind kind,
+			   struct str namespace, struct str name);
 
 #endif
