@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -58,34 +57,40 @@ int memfd_shared(const char *name, size_t size_bytes, struct err *err)
 	return rc;
 }
 
+/* By lseek: fstat is a look-up by name for some C libraries, which the proxy may not do. */
+static off_t size_of(int fd)
+{
+	return lseek(fd, 0, SEEK_END);
+}
+
 int memfd_map_sealed(int fd, struct str *bytes, struct err *err)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
-	struct stat status;
+	off_t size = size_of(fd);
 	void *at;
 
-	if (seals < 0 || fstat(fd, &status) < 0)
+	if (seals < 0 || size < 0)
 		return err_set_os(err, -errno, "inspect memfd");
 	if ((seals & (SEALS_SIZE | F_SEAL_WRITE)) != (SEALS_SIZE | F_SEAL_WRITE))
 		return err_set(err, -EPERM, "memfd is not sealed");
-	if (status.st_size <= 0)
+	if (size == 0)
 		return err_set(err, -EINVAL, "memfd is empty");
-	at = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	at = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		return err_set_os(err, -errno, "map memfd");
-	*bytes = str_of(at, (size_t)status.st_size);
+	*bytes = str_of(at, (size_t)size);
 	return 0;
 }
 
 int memfd_map_shared(int fd, size_t size_bytes, void **at, struct err *err)
 {
-	struct stat status;
+	off_t size = size_of(fd);
 
-	if (fstat(fd, &status) < 0)
+	if (size < 0)
 		return err_set_os(err, -errno, "inspect memfd");
-	if (status.st_size < 0 || (size_t)status.st_size < size_bytes)
-		return err_set(err, -EINVAL, "memfd holds %lld bytes, %zu wanted",
-			       (long long)status.st_size, size_bytes);
+	if ((size_t)size < size_bytes)
+		return err_set(err, -EINVAL, "memfd holds %lld bytes, %zu wanted", (long long)size,
+			       size_bytes);
 	*at = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (*at == MAP_FAILED)
 		return err_set_os(err, -errno, "map memfd");

@@ -298,6 +298,16 @@ bool datapath_can_dispatch(const struct datapath *dp)
 
 /* ---- sockets and workers -------------------------------------------------------------------- */
 
+/* A socket that an earlier agent put there already is busy until its slot is emptied. */
+static int update_socket(int map_fd, uint32_t slot, uint64_t socket)
+{
+	if (bpf_map_update_elem(map_fd, &slot, &socket, BPF_ANY) == 0)
+		return 0;
+	if (errno != EBUSY || bpf_map_delete_elem(map_fd, &slot))
+		return -1;
+	return bpf_map_update_elem(map_fd, &slot, &socket, BPF_ANY);
+}
+
 int datapath_set_socket(struct datapath *dp, uint16_t worker, uint16_t listener_id, int fd,
 			struct err *err)
 {
@@ -307,7 +317,7 @@ int datapath_set_socket(struct datapath *dp, uint16_t worker, uint16_t listener_
 	if (worker >= dp->worker_count || listener_id >= LISTENERS_MAX)
 		return err_set(err, -EINVAL, "no worker %u, or no listener %u", worker,
 			       listener_id);
-	if (bpf_map_update_elem(dp->map_fds[MAP_WORKER_SOCKS], &slot, &socket, BPF_ANY))
+	if (update_socket(dp->map_fds[MAP_WORKER_SOCKS], slot, socket))
 		return err_set_os(err, -errno, "cannot select the socket of worker %u, listener %u",
 				  worker, listener_id);
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &dp->select_fd,
