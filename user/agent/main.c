@@ -196,7 +196,7 @@ static void say_ready(const struct agent *agent)
 void agent_on_in_force(struct agent *agent)
 {
 	reconcile_on_settled(&agent->reconcile);
-	if (!agent->is_ready_said && !agent_unready_reason(agent)) {
+	if (!agent->is_ready_said && !agent->is_draining && links_is_in_force(&agent->links)) {
 		agent->is_ready_said = true;
 		steering_update_workers(&agent->steering);
 		say_ready(agent);

@@ -79,10 +79,10 @@ static void show_interfaces(struct view *view, const struct agent *agent)
 {
 	const struct datapath *datapath = agent->steering.datapath;
 
-	if (!datapath)
+	if (!view->is_json && (!datapath || datapath_interface_count(datapath) == 0))
 		return;
 	view_table_begin(view, "interfaces", interface_columns, 3);
-	for (size_t i = 0; i < datapath_interface_count(datapath); i++) {
+	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++) {
 		const struct datapath_interface *interface = datapath_interface(datapath, i);
 
 		view_cell_c(view, interface->name);
@@ -129,6 +129,14 @@ static void show_generations(struct view *view, const struct agent *agent)
 	view_u64(view, "certs_generation", publisher->of[PUBLISHED_CERTS].generation);
 }
 
+static void show_last_change(struct view *view, const struct reconcile_times *times)
+{
+	if (view->is_json)
+		view_double(view, "last_change_ms", times->last_ms, NULL);
+	else if (times->count)
+		view_printf(view, "last change", "in force after %.1f ms", times->last_ms);
+}
+
 static void show_findings_count(struct view *view, const struct reconcile *reconcile)
 {
 	size_t errors = reconcile_count_findings(reconcile, FINDING_ERROR);
@@ -138,7 +146,8 @@ static void show_findings_count(struct view *view, const struct reconcile *recon
 		view_u64(view, "findings_error", errors);
 		view_u64(view, "findings_warning", warnings);
 	} else {
-		view_printf(view, "findings", "%zu errors, %zu warnings%s", errors, warnings,
+		view_printf(view, "findings", "%zu error%s, %zu warning%s%s", errors,
+			    errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s",
 			    errors + warnings ? " (sluicectl findings)" : "");
 	}
 }
@@ -151,6 +160,7 @@ static void show_datapath(struct view *view, const struct agent *agent)
 		view_text_c(view, "bpf", datapath_pin_dir(steering->datapath));
 	else
 		view_printf(view, "bpf", "off: %s", steering->text);
+	view_text_c(view, "xdp", xdp_mode_name(agent->options->xdp));
 }
 
 void show_status(const struct admin_request *request, struct admin_answer *answer)
@@ -170,8 +180,7 @@ void show_status(const struct admin_request *request, struct admin_answer *answe
 		 agent->links.current ? (uint64_t)agent->links.current->pid : 0);
 	view_u64(&view, "proxy_starts", agent->supervise.start_count);
 	show_generations(&view, agent);
-	view_double(&view, request->is_json ? "last_change_ms" : "last_change",
-		    agent->reconcile.times.last_ms, "ms until in force");
+	show_last_change(&view, &agent->reconcile.times);
 	show_served(&view, &agent->publisher);
 	show_findings_count(&view, &agent->reconcile);
 	show_datapath(&view, agent);

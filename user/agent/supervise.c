@@ -88,7 +88,8 @@ static void say_how_it_ended(const struct supervise *supervise)
 	int status = 0;
 
 	if (!supervise->is_child || waitpid(supervise->pid, &status, 0) < 0)
-		log_warning("agent", "proxy %d is gone", supervise->pid);
+		log_at(is_expected ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "agent",
+		       "proxy %d is gone", supervise->pid);
 	else if (WIFSIGNALED(status))
 		log_error("agent", "proxy %d was ended by signal %d (%s)", supervise->pid,
 			  WTERMSIG(status), strsignal(WTERMSIG(status)));
