@@ -75,14 +75,11 @@ class Sluice:
         """What sluicectl prints."""
         done = subprocess.run(
             self.world.node.command(SLUICECTL, arguments[0], "--run-dir", self.run_dir,
-                                    *self._bpf(arguments[0]), *arguments[1:]),
+                                    *arguments[1:]),
             capture_output=True, text=True, timeout=10, check=False)
         if check and done.returncode:
             raise RuntimeError(f"sluicectl {' '.join(arguments)}: {done.stderr or done.stdout}")
         return done.stdout
-
-    def _bpf(self, command):
-        return ["--bpf-dir", self.bpf_dir] if command == "maps" else []
 
     def json(self, *arguments):
         return json.loads(self.ctl(*arguments, "--json"))
