@@ -215,6 +215,8 @@ int tls_context_new(const struct tls_options *options, struct tls_context **cont
 	made = mem_try_new(1, sizeof(*made));
 	if (!made)
 		return err_set(err, -ENOMEM, "out of memory");
+	/* No openssl.cnf: what is served is said here, and a worker opens no files. */
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	made->options = *options;
 	if (options->alpn.len)
 		memcpy(made->alpn, options->alpn.at, options->alpn.len);
