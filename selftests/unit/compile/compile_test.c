@@ -385,6 +385,31 @@ static void test_bad_certs_come_back(void **state)
 	assert_non_null(certs_find_named(&certs, STR("a.example")));
 }
 
+/* The agent's own certificate is the default one, until a setting names a good one. */
+static void test_fallback_certificate(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct object_pair setting = { STR("default-ssl-certificate"), STR("default/named"),
+					     0 };
+	const struct model *model;
+	struct object *fallback;
+
+	compiler_free(fixture->compiler);
+	fixture->options.fallback_namespace = STR("default");
+	fixture->options.fallback_secret = STR("fallback");
+	fixture->options.settings = (struct object_pairs){ &setting, 1 };
+	fixture->compiler = compiler_new(&fixture->options);
+	fallback = objects_secret(&fixture->objects, "default", "fallback", "chain", "key");
+	compile_routes_again(fixture);
+	assert_true(has_finding(fixture, "MissingSecret"));
+	model = compiler_model(fixture->compiler);
+	assert_ptr_equal(model->certs.at[model->default_cert].object, fallback);
+	objects_secret(&fixture->objects, "default", "named", "chain 2", "key 2");
+	compile_routes_again(fixture);
+	assert_int_equal(fixture->findings.list.len, 0);
+	assert_ptr_not_equal(model->certs.at[model->default_cert].object, fallback);
+}
+
 /* -------------------------------------------------------------------- plan */
 
 static const struct plan_host *plan_of(const struct fixture *fixture, const char *name)
@@ -590,6 +615,7 @@ int main(void)
 		TEST(test_certs_without_serial),
 		TEST(test_certs_of_a_name_that_moves),
 		TEST(test_bad_certs_come_back),
+		TEST(test_fallback_certificate),
 		TEST(test_plan_keeps_generations),
 		TEST(test_plan_is_sorted_and_even),
 		TEST(test_rendezvous),
