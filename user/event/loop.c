@@ -176,6 +176,19 @@ int loop_watch_level(struct loop *loop, struct loop_watch *watch)
 	return add_watch(loop, watch, EPOLLIN);
 }
 
+int loop_watch_level_for(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+	struct epoll_event event = { .events = (events & LOOP_READABLE ? EPOLLIN : 0u) |
+					       (events & LOOP_WRITABLE ? EPOLLOUT : 0u),
+				     .data.ptr = watch };
+
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) < 0 ? -errno : 0;
+}
+
 void loop_unwatch(struct loop *loop, struct loop_watch *watch)
 {
 	if (watch->fd >= 0)

@@ -108,6 +108,11 @@ int loop_watch_input(struct loop *loop, struct loop_watch *watch);
 int loop_watch_writable(struct loop *loop, struct loop_watch *watch);
 /* Level-triggered and for reading only: for listening sockets that are shared or left unread. */
 int loop_watch_level(struct loop *loop, struct loop_watch *watch);
+/*
+ * Level-triggered for @events (readable, writable); again with others to change them. For libraries
+ * that say from time to time what they wait for.
+ */
+int loop_watch_level_for(struct loop *loop, struct loop_watch *watch, uint32_t events);
 void loop_unwatch(struct loop *loop, struct loop_watch *watch);
 
 /*

@@ -53,7 +53,7 @@ static uint64_t print_metadata(uint64_t hash, const struct node *metadata)
 
 		if (is_any(child->key, left_out, sizeof(left_out) / sizeof(left_out[0])))
 			continue;
-		hash = print_node(chain(hash, i, child->key), &child->value);
+		hash = print_node(chain(hash, 0, child->key), &child->value);
 	}
 	return hash;
 }

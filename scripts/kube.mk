@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests against a real kube-apiserver, etcd and kubectl, which are built once from Go modules and
+# kept in SLUICE_CACHE. Without Go, or without a way to the modules, they are skipped with the reason.
+
+SLUICE_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice
+
+$(BUILD)/kube/kube_driver: selftests/kube/kube_driver.c $(call archives,kube)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(LDFLAGS_ALL) $(call libs_of,kube)
+-include $(BUILD)/kube/kube_driver.d
