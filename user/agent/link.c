@@ -100,18 +100,31 @@ static void begin_drain(struct link *link, uint32_t grace_ms)
 
 /* ---------------------------------------------------------------------------- sending */
 
-static void send_segment(struct link *link, enum published_kind kind)
+static void send_segment(struct link *link, enum published_kind kind, bool has_more)
 {
 	const struct published *published = &link->links->agent->publisher.of[kind];
-	struct control_segment segment = { .generation = published->generation };
+	struct control_segment segment = {
+		.generation = published->generation,
+		.flags = has_more ? CONTROL_SEGMENT_MORE : 0,
+	};
 	int rc;
 
-	if (published->fd < 0)
-		return;
 	rc = channel_send(&link->channel, published_type(kind), &segment, published->fd);
 	if (rc)
 		log_error("agent", "cannot send generation %" PRIu64 " to proxy %d: %s",
 			  published->generation, link->pid, strerror(-rc));
+}
+
+/* Workers take up all of @kinds at once: no route is ever without the endpoints it means. */
+static void send_change(struct link *link, unsigned int kinds)
+{
+	for (int kind = 0; kind < PUBLISHED_COUNT; kind++) {
+		unsigned int bit = 1u << kind;
+
+		if (kinds & bit)
+			send_segment(link, (enum published_kind)kind, (kinds & ~bit) != 0);
+		kinds &= ~bit;
+	}
 }
 
 static void send_ticket_keys(struct link *link)
@@ -188,8 +201,7 @@ static void set_up(struct link *link)
 	send_listeners(link);
 	send_access_log(link);
 	send_ticket_keys(link);
-	for (int kind = 0; kind < PUBLISHED_COUNT; kind++)
-		send_segment(link, (enum published_kind)kind);
+	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 	channel_send(&link->channel, CONTROL_START, &start, -1);
 	become_current(link);
 }
@@ -203,11 +215,11 @@ void links_start_waiting(struct links *links)
 			set_up(link);
 }
 
-void links_publish(struct links *links, enum published_kind kind)
+void links_publish(struct links *links, unsigned int kinds)
 {
 	for (struct link *link = links->first; link; link = link->next)
 		if (link->state == LINK_WORKING)
-			send_segment(link, kind);
+			send_change(link, kinds);
 	links_start_waiting(links);
 }
 

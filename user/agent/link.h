@@ -73,8 +73,8 @@ void links_close(struct links *links);
  */
 void links_adopt(struct links *links);
 
-/* Sends one segment, or all that there are, to whoever is set up; sets up who waits for them. */
-void links_publish(struct links *links, enum published_kind kind);
+/* Sends the segments whose bits (1u << kind) are set as one change; sets up who waits for them. */
+void links_publish(struct links *links, unsigned int kinds);
 void links_start_waiting(struct links *links);
 
 /* True when the current proxy has all that is published in force in all its workers. */

@@ -15,7 +15,7 @@
 #include "image/endpoints.h"
 #include "image/image.h"
 
-/* In the order in which they are sent: an image never names endpoints that are yet to come. */
+/* In the order in which they are sent. */
 enum published_kind {
 	PUBLISHED_ENDPOINTS,
 	PUBLISHED_CERTS,

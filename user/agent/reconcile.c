@@ -129,19 +129,16 @@ size_t reconcile_count_findings(const struct reconcile *reconcile, enum finding_
 
 /* ------------------------------------------------------------------------------ compile */
 
-static void publish(struct reconcile *reconcile, enum published_kind kind, struct str bytes)
+/* The bit of @kind; 0 where it is not published. */
+static unsigned int publish(struct reconcile *reconcile, enum published_kind kind, struct str bytes)
 {
-	struct agent *agent = reconcile->agent;
 	struct err err = { 0 };
 
-	if (bytes.len == 0)
-		return;
-	if (publisher_set(&agent->publisher, kind, bytes, &err)) {
-		log_error("agent", "generation %" PRIu64 " is not published: %s",
-			  reconcile->generation, err.text);
-		return;
-	}
-	links_publish(&agent->links, kind);
+	if (publisher_set(&reconcile->agent->publisher, kind, bytes, &err) == 0)
+		return 1u << kind;
+	log_error("agent", "generation %" PRIu64 " is not published: %s", reconcile->generation,
+		  err.text);
+	return 0;
 }
 
 static bool needs_routes(const struct reconcile *reconcile)
@@ -179,19 +176,20 @@ static bool compile_endpoints_now(struct reconcile *reconcile, const struct obje
 static void compile_and_publish(struct reconcile *reconcile)
 {
 	const struct object_set *set = store_set(reconcile->store);
-	bool has_routes, has_endpoints;
+	const struct compile_output *output = &reconcile->output;
+	unsigned int kinds = 0;
+	bool has_routes;
 
 	reconcile->generation++;
 	has_routes = compile_routes_if_needed(reconcile, set);
-	has_endpoints = compile_endpoints_now(reconcile, set);
-	/* Endpoints first: a new route must find them; they still know what the old one names. */
-	if (has_endpoints)
-		publish(reconcile, PUBLISHED_ENDPOINTS, reconcile->output.endpoints);
-	if (has_routes && !reconcile->output.certs_same)
-		publish(reconcile, PUBLISHED_CERTS, reconcile->output.certs);
+	if (compile_endpoints_now(reconcile, set))
+		kinds |= publish(reconcile, PUBLISHED_ENDPOINTS, output->endpoints);
+	if (has_routes && !output->certs_same)
+		kinds |= publish(reconcile, PUBLISHED_CERTS, output->certs);
 	if (has_routes)
-		publish(reconcile, PUBLISHED_IMAGE, reconcile->output.image);
+		kinds |= publish(reconcile, PUBLISHED_IMAGE, output->image);
 	reconcile->has_new_plan |= has_routes;
+	links_publish(&reconcile->agent->links, kinds);
 	gather_findings(reconcile);
 }
 

@@ -151,9 +151,16 @@ struct control_ticket_keys {
 	struct control_ticket_key keys[CONTROL_TICKET_KEYS_MAX];
 };
 
+enum control_segment_flag {
+	/* Another segment of the same change follows: workers take them up together. */
+	CONTROL_SEGMENT_MORE = 1u << 0,
+};
+
 /* IMAGE, ENDPOINTS, CERTS; agent; proxy to give it back. fd: a sealed memfd (base/memfd.h). */
 struct control_segment {
 	uint64_t generation; /* as in the segment */
+	uint32_t flags;      /* enum control_segment_flag */
+	uint32_t reserved;
 };
 
 /* agent: begin to accept. Sent when everything before it was. */

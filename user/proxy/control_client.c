@@ -90,22 +90,25 @@ static void refuse_segment(struct control_client *client, enum control_type type
 	channel_send(&client->channel, CONTROL_REFUSED, &refused, -1);
 }
 
-static void take_segment(struct control_client *client, enum control_type type, uint64_t generation,
-			 int fd)
+static void take_segment(struct control_client *client, enum control_type type,
+			 const struct control_segment *message, int fd)
 {
 	enum config_kind kind = kind_of(type);
+	uint64_t generation = message->generation;
 	struct config_segment *segment;
 	struct err err = { 0 };
 
 	if (config_segment_open(kind, fd, generation, &segment, &err) < 0) {
 		refuse_segment(client, type, generation, &err);
 		close(fd);
-		return;
+		segment = NULL;
 	}
-	if (proxy_use_segment(client->proxy, kind, segment) < 0) {
+	if (segment && proxy_use_segment(client->proxy, kind, segment) < 0) {
 		err_set(&err, -ENOMEM, "no memory");
 		refuse_segment(client, type, generation, &err);
 	}
+	if (!(message->flags & CONTROL_SEGMENT_MORE))
+		proxy_publish(client->proxy);
 	config_segment_put(segment);
 }
 
@@ -150,7 +153,7 @@ static void on_message(struct channel *channel, struct control_message *message)
 	case CONTROL_IMAGE:
 	case CONTROL_ENDPOINTS:
 	case CONTROL_CERTS:
-		take_segment(client, message->type, body->segment.generation, message->fd);
+		take_segment(client, message->type, &body->segment, message->fd);
 		break;
 	case CONTROL_START:
 		proxy_start(client->proxy);
@@ -207,7 +210,7 @@ static void give_back(struct control_client *client)
 		channel_send(channel, CONTROL_COUNTERS, &client->counters, client->counters_fd);
 	for (int kind = 0; config && kind < CONFIG_KIND_COUNT; kind++) {
 		const struct config_segment *segment = config->segments[kind];
-		struct control_segment message;
+		struct control_segment message = { 0 };
 
 		if (!segment)
 			continue;

@@ -170,7 +170,7 @@ static struct config *begin_config(struct proxy *proxy)
 	return proxy->pending;
 }
 
-static void publish(struct proxy *proxy)
+void proxy_publish(struct proxy *proxy)
 {
 	if (!proxy->pending || !proxy->workers.is_running)
 		return;
@@ -186,7 +186,7 @@ void proxy_use_ticket_keys(struct proxy *proxy, const struct tls_ticket_key *key
 		return; /* the keys we have go on; the agent rotates them again */
 	memcpy(config->ticket_keys, keys, count * sizeof(*keys));
 	config->ticket_key_count = count;
-	publish(proxy);
+	proxy_publish(proxy);
 }
 
 int proxy_use_segment(struct proxy *proxy, enum config_kind kind, struct config_segment *segment)
@@ -196,7 +196,6 @@ int proxy_use_segment(struct proxy *proxy, enum config_kind kind, struct config_
 	if (!config)
 		return -ENOMEM;
 	config_set(config, kind, segment);
-	publish(proxy);
 	return 0;
 }
 
@@ -238,7 +237,7 @@ void proxy_start(struct proxy *proxy)
 		proxy_give_up(proxy);
 		return;
 	}
-	publish(proxy);
+	proxy_publish(proxy);
 	log_info("proxy", "serving with %u workers", proxy->workers.count);
 }
 
@@ -267,7 +266,7 @@ void proxy_drain(struct proxy *proxy, uint32_t grace_ms)
 	config = begin_config(proxy);
 	if (config) {
 		config->is_draining = true;
-		publish(proxy);
+		proxy_publish(proxy);
 	}
 	/* Not at once: a worker may be in the middle of accepting. */
 	loop_timer_set(&proxy->loop, &proxy->drain_timer, proxy->loop.now_ms + DRAIN_LOOK_MS);

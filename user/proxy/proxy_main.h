@@ -23,8 +23,10 @@ int proxy_add_listener(struct proxy *proxy, const struct control_listener *liste
 /* Takes @fd. */
 void proxy_set_access_log(struct proxy *proxy, int fd);
 void proxy_use_ticket_keys(struct proxy *proxy, const struct tls_ticket_key *keys, uint32_t count);
-/* 0 or -ENOMEM; adds a user to @segment. */
+/* Part of the next config that is published. 0 or -ENOMEM; adds a user to @segment. */
 int proxy_use_segment(struct proxy *proxy, enum config_kind kind, struct config_segment *segment);
+/* Leaves what was gathered with every worker; before START it waits. */
+void proxy_publish(struct proxy *proxy);
 /* Enters the sandbox and begins to serve. A failure ends the proxy. */
 void proxy_start(struct proxy *proxy);
 void proxy_drain(struct proxy *proxy, uint32_t grace_ms);
