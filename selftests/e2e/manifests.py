@@ -178,7 +178,7 @@ class Directory:
         """Objects as YAML documents (a .json name: as JSON documents, which is quicker)."""
         flat = list(flatten(objects))
         if name.endswith(".json"):
-            text = "\n---\n".join(map(json.dumps, flat))
+            text = "\n".join(map(json.dumps, flat))
         else:
             text = yaml.safe_dump_all(flat, sort_keys=False)
         return self.write_text(name, text)
