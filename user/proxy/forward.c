@@ -249,7 +249,7 @@ void stream_on_upstream_due(struct stream *stream)
 
 /* -------------------------------------------------------------------- bodies */
 
-static bool is_too_large(const struct stream *stream)
+bool forward_is_too_large(const struct stream *stream)
 {
 	const struct body *body = &stream->request_body;
 	uint64_t max = stream->policy.body_max_bytes;
@@ -275,7 +275,7 @@ bool forward_body(struct stream *stream, char *at, size_t len)
 	bool is_good = body_take(&stream->request_body, at, len, &kept, &taken);
 
 	stream->received_bytes += taken;
-	if (!is_good || is_too_large(stream)) {
+	if (!is_good || forward_is_too_large(stream)) {
 		if (is_good) {
 			refuse_body(stream, 413, ANSWER_BODY_TOO_LARGE);
 		} else {

@@ -14,6 +14,9 @@
  */
 void forward_begin(struct stream *stream, struct str body);
 
+/* Whether more of a body in chunks came than the route allows. */
+bool forward_is_too_large(const struct stream *stream);
+
 /*
  * Passes on @len bytes of the request's body at @at; keeps what is behind its end. False when the
  * stream is over.

@@ -108,6 +108,11 @@ size_t stream_begin(struct conn *conn, const struct h1_request *request, char *r
 		return rest_len;
 	}
 	stream->received_bytes = taken;
+	if (forward_is_too_large(stream)) {
+		stream->request_body.is_done = false; /* nobody reads the rest */
+		stream_answer(stream, 413, ANSWER_BODY_TOO_LARGE, str_of(NULL, 0));
+		return rest_len;
+	}
 	send_on(stream, request, kept);
 	return taken;
 }
@@ -228,7 +233,8 @@ void stream_answer(struct stream *stream, unsigned status, enum answer_reason re
 	answer.is_head_request = stream->is_head_request;
 	answer.is_client_1_0 = stream->is_client_1_0;
 	answer.keeps_alive = stream->keeps_alive;
-	h1_out_init(&out, worker->rx, SCRATCH_RX_BYTES);
+	/* Not in rx: requests that the client sent ahead may stand there. */
+	h1_out_init(&out, worker->tx, SCRATCH_TX_BYTES / 2);
 	answer_write(&out, &answer);
 	if (conn_send(conn, str_of(out.at, out.len), !stream->keeps_alive) < 0) {
 		conn_lose(conn, ANSWER_CLIENT_GONE);

@@ -42,7 +42,8 @@ enum {
 	BODY_READ_BYTES = 128 * 1024,
 	/* A parked head and a read behind it, or a read and what OpenSSL held back. */
 	SCRATCH_RX_BYTES = BODY_READ_BYTES + H1_HEAD_BYTES_DEFAULT + 32 * 1024,
-	SCRATCH_TX_BYTES = 72 * 1024, /* heads being built */
+	/* Heads being built; answers of our own in the lower half, their location in the upper. */
+	SCRATCH_TX_BYTES = 144 * 1024,
 	CIPHER_IN_BYTES = BODY_READ_BYTES,
 	CIPHER_OUT_BYTES = SCRATCH_RX_BYTES + SCRATCH_RX_BYTES / 16 + 4096,
 	WORKER_BLOCK_BYTES_MAX = 256 << 20, /* bytes that wait, of all connections */
