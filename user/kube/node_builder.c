@@ -275,10 +275,13 @@ static bool has_repeated(const struct node_child *children, uint32_t count)
 /* Each key once: the first one of what was written, then of what was merged. */
 static void settle_keys(struct node_builder *builder, struct node_frame *frame, uint32_t own_count)
 {
-	struct node_child *children = builder->pending.at + frame->first;
 	uint32_t count = (uint32_t)(builder->pending.len - frame->first);
+	struct node_child *children;
 	uint32_t kept = 0;
 
+	if (count == 0)
+		return;
+	children = builder->pending.at + frame->first;
 	if (!frame->has_merge && count <= FEW_KEYS && !has_repeated(children, count))
 		return;
 	drop_repeated(builder, children, count, own_count);
