@@ -104,9 +104,10 @@ static int refuse_duplicate(struct decoder *decoder, const struct node_document 
 		.line = document->flaw_line,
 		.field = document->flaw_field,
 	};
+	char text[SAY_MAX + 64];
 
-	findings_add(decoder->findings, FINDING_ERROR, "DuplicateField", &place,
-		     "%.*s, the object is left out", STR_ARG(document->flaw));
+	snprintf(text, sizeof(text), "%.*s, the object is left out", STR_ARG(document->flaw));
+	decode_tell(decoder->findings, FINDING_ERROR, "DuplicateField", &place, text);
 	return -EINVAL;
 }
 
@@ -161,7 +162,7 @@ static void add_about(const struct decode_input *input, struct decoded *decoded,
 {
 	struct finding_place place = { .file = input->origin, .line = input->root->line };
 
-	findings_add(&decoded->findings, level, reason, &place, "%s", text);
+	decode_tell(&decoded->findings, level, reason, &place, text);
 }
 
 static void refuse_document(const struct decode_input *input, struct decoded *decoded,
@@ -361,8 +362,8 @@ static void refuse_broken(struct str origin, const struct node_document *documen
 		.field = document->flaw_field,
 	};
 
-	findings_add(&decoded->findings, FINDING_ERROR, "Syntax", &place, "%.*s",
-		     STR_ARG(document->flaw));
+	/* NUL-terminated, as all flaws: literals and texts of an arena. */
+	decode_tell(&decoded->findings, FINDING_ERROR, "Syntax", &place, document->flaw.at);
 	decoded->is_broken = true;
 }
 

@@ -33,6 +33,16 @@ static void add_steps(struct buf *out, const struct decode_step *step)
 	}
 }
 
+void decode_tell(struct findings *findings, enum finding_level level, const char *reason,
+		 const struct finding_place *place, const char *text)
+{
+	if (findings->list.len > DECODE_ALL_FINDINGS_MAX)
+		return;
+	if (findings->list.len == DECODE_ALL_FINDINGS_MAX)
+		text = "more is wrong from here on than is told";
+	findings_add(findings, level, reason, place, "%s", text);
+}
+
 static void add_finding(struct decoder *decoder, enum finding_level level, const char *reason,
 			uint32_t line, const char *text)
 {
@@ -42,14 +52,14 @@ static void add_finding(struct decoder *decoder, enum finding_level level, const
 	if (decoder->finding_count > DECODE_FINDINGS_MAX)
 		return;
 	if (decoder->finding_count++ == DECODE_FINDINGS_MAX) {
-		findings_add(decoder->findings, level, reason, &place,
-			     "more is wrong with it than is told here");
+		decode_tell(decoder->findings, level, reason, &place,
+			    "more is wrong with it than is told here");
 		return;
 	}
 	buf_init(&field, FIELD_BYTES_MAX);
 	add_steps(&field, decoder->here);
 	place.field = buf_str(&field);
-	findings_add(decoder->findings, level, reason, &place, "%s", text);
+	decode_tell(decoder->findings, level, reason, &place, text);
 	buf_release(&field);
 }
 

@@ -21,7 +21,10 @@
 #include "model/finding.h"
 #include "model/object.h"
 
-enum { DECODE_FINDINGS_MAX = 64 }; /* about one object; the last says that there are more */
+enum {
+	DECODE_FINDINGS_MAX = 64, /* about one object; one more says that there are others */
+	DECODE_ALL_FINDINGS_MAX = 1 << 16, /* of one origin, likewise */
+};
 
 /* The way from the root to where we are; each step lies on its function's stack. */
 struct decode_step {
@@ -79,6 +82,10 @@ struct decode_items {
 };
 
 int decode_items(struct decoder *decoder, const struct node *list, struct decode_items *items);
+
+/* As findings_add, within the bound of one origin. */
+void decode_tell(struct findings *findings, enum finding_level level, const char *reason,
+		 const struct finding_place *place, const char *text);
 
 /* Adds an error finding about the place where we are; returns -EINVAL. */
 int decode_refuse(struct decoder *decoder, uint32_t line, const char *reason, const char *format,

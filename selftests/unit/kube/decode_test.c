@@ -695,6 +695,27 @@ static void test_findings_are_bounded(void **state)
 	buf_release(&text);
 }
 
+static void test_findings_of_an_origin_are_bounded(void **state)
+{
+	enum { DOCUMENTS = 70000, TOLD = 1 << 16 };
+	struct decoded decoded;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 0);
+	for (int i = 0; i < DOCUMENTS; i++)
+		buf_add_c(&text, "a: 1\n---\n");
+	buf_add_c(&text, CONFIG_MAP "metadata: {name: last}\n");
+	decoded_init(&decoded);
+	decode_text(STR("f"), buf_str(&text), NODE_FORMAT_YAML, &decoded);
+	assert_int_equal(decoded.objects.len, 1);
+	assert_int_equal(decoded.findings.list.len, TOLD + 1);
+	assert_true(str_eq_c(decoded.findings.list.at[TOLD].text,
+			     "more is wrong from here on than is told"));
+	decoded_release(&decoded);
+	buf_release(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -710,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_last_applied_is_dropped),
 		cmocka_unit_test(test_without_origin),
 		cmocka_unit_test(test_findings_are_bounded),
+		cmocka_unit_test(test_findings_of_an_origin_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
