@@ -61,6 +61,17 @@ static int accept_one(struct worker_listener *listener)
 	return 0;
 }
 
+void accept_rest(struct worker *worker)
+{
+	for (uint32_t i = 0; worker->is_listening && i < worker->listener_count; i++) {
+		uint32_t taken = 0;
+
+		while (taken < ACCEPT_REST_MAX && accept_one(&worker->listeners[i]) == 0)
+			taken++;
+	}
+	accept_stop(worker);
+}
+
 void accept_on_event(struct loop_watch *watch, uint32_t events)
 {
 	struct worker_listener *listener = (struct worker_listener *)watch; /* its first member */

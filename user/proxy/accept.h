@@ -11,11 +11,13 @@
 
 #include "proxy/worker.h"
 
-enum { ACCEPT_BATCH_MAX = 64 };
+enum { ACCEPT_BATCH_MAX = 64, ACCEPT_REST_MAX = 65536 };
 
 /* Begins, or ends, to take connections. */
 void accept_start(struct worker *worker);
 void accept_stop(struct worker *worker);
+/* Takes what waits already, and then ends: the kernel has promised those to be served. */
+void accept_rest(struct worker *worker);
 
 /* For worker_listener.watch. */
 void accept_on_event(struct loop_watch *watch, uint32_t events);

@@ -302,11 +302,17 @@ void control_client_init(struct control_client *client, struct proxy *proxy, con
 	client->retry.on_due = on_retry;
 }
 
+void control_client_close_listeners(struct control_client *client)
+{
+	for (uint32_t i = 0; i < client->listener_count; i++)
+		close(client->listeners[i].fd);
+	client->listener_count = 0;
+}
+
 void control_client_release(struct control_client *client)
 {
 	channel_close(&client->channel);
-	for (uint32_t i = 0; i < client->listener_count; i++)
-		close(client->listeners[i].fd);
+	control_client_close_listeners(client);
 	mem_free(client->listeners);
 	if (client->counters_fd >= 0)
 		close(client->counters_fd);

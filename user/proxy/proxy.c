@@ -213,6 +213,9 @@ static void on_wake(struct loop *loop)
 	reached = workers_settle(&proxy->workers);
 	if (reached)
 		control_client_report(&proxy->client, reached);
+	/* No worker accepts any more: whoever comes now is refused at once, or served by others. */
+	if (reached && reached->is_draining)
+		control_client_close_listeners(&proxy->client);
 }
 
 /* ------------------------------------------------------------- start, drain, end */
@@ -238,6 +241,7 @@ void proxy_start(struct proxy *proxy)
 		return;
 	}
 	proxy_publish(proxy);
+	workers_accept_now(&proxy->workers);
 	log_info("proxy", "serving with %u workers", proxy->workers.count);
 }
 

@@ -64,7 +64,7 @@ static void on_heartbeat(struct loop_timer *timer)
 	struct worker *worker = CONTAINER_OF(timer, struct worker, heartbeat);
 
 	counter_set(&worker->counters->heartbeat_ms, worker->loop.now_ms);
-	if (worker->is_accept_paused) {
+	if (worker->is_accept_paused && !worker->is_draining) {
 		worker->is_accept_paused = false;
 		if (__atomic_load_n(&worker->is_accepting, __ATOMIC_ACQUIRE))
 			accept_start(worker);
@@ -121,8 +121,8 @@ static void use_endpoints(struct worker *worker, const struct endpoints *endpoin
 static void start_draining(struct worker *worker)
 {
 	worker->is_draining = true;
-	accept_stop(worker);
 	conn_drain_idle(worker);
+	accept_rest(worker);
 }
 
 static void take_up_config(struct worker *worker)
@@ -249,10 +249,12 @@ static void reset_levels(struct counters *counters)
 
 void worker_release(struct worker *worker)
 {
-	mailbox_release(&worker->mailbox);
+	accept_stop(worker);
 	conn_close_all(worker);
 	upstream_close_all(worker);
+	worker->loop.on_wake = NULL;
 	loop_turn(&worker->loop, 0); /* what was closed goes back to its pool */
+	mailbox_release(&worker->mailbox);
 	reset_levels(worker->counters);
 	loop_release(&worker->loop);
 	worker_tls_free(worker->tls);

@@ -66,11 +66,13 @@ int workers_start(struct workers *workers, struct err *err)
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	workers->is_running = true;
-	if (rc != 0)
-		return err_set_os(err, -rc, "start a worker");
+	return rc ? err_set_os(err, -rc, "start a worker") : 0;
+}
+
+void workers_accept_now(struct workers *workers)
+{
 	for (uint32_t i = 0; i < workers->count; i++)
 		worker_accept_now(workers->at[i]);
-	return 0;
 }
 
 void workers_stop(struct workers *workers)

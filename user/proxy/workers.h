@@ -28,8 +28,10 @@ int workers_init(struct workers *workers, const struct worker_settings *settings
 /* After workers_stop. Harmless on a zeroed struct. */
 void workers_release(struct workers *workers);
 
-/* Starts the threads and lets them accept. 0 or -errno with a text. */
+/* Starts the threads. 0 or -errno with a text. */
 int workers_start(struct workers *workers, struct err *err);
+/* Lets them accept. After the first config was published: without one all they have is 503. */
+void workers_accept_now(struct workers *workers);
 /* Ends the threads; connections stay open until release. */
 void workers_stop(struct workers *workers);
 
