@@ -105,19 +105,25 @@ static int64_t days_before_year(int year)
 	return past * 365 + past / 4 - past / 100 + past / 400 - 719162;
 }
 
+/* 60 seconds: a leap second, RFC 3339 5.7. */
+static bool is_time(const struct time_fields *t)
+{
+	if (t->year < 1 || t->month < 1 || t->month > 12)
+		return false;
+	if (t->day < 1 || t->day > days_of_month(t->year, t->month))
+		return false;
+	return t->hour <= 23 && t->minute <= 59 && t->second <= 60;
+}
+
 int decode_time(struct str text, int64_t *seconds)
 {
 	struct time_fields t;
 	int64_t days;
 	int offset;
 
-	if (take_time(&text, &t) < 0 || take_fraction(&text) < 0 ||
-	    take_offset(&text, &offset) < 0 || text.len)
+	if (take_time(&text, &t) < 0 || take_fraction(&text) < 0 || take_offset(&text, &offset) < 0)
 		return -EINVAL;
-	if (t.year < 1 || t.month < 1 || t.month > 12 || t.day < 1 ||
-	    t.day > days_of_month(t.year, t.month))
-		return -EINVAL;
-	if (t.hour > 23 || t.minute > 59 || t.second > 60) /* 60: leap second, RFC 3339 5.7 */
+	if (text.len || !is_time(&t))
 		return -EINVAL;
 	days = days_before_year(t.year) + t.day - 1;
 	for (int month = 1; month < t.month; month++)

@@ -198,10 +198,24 @@ static struct str copy_name(struct yaml_read *read, const yaml_char_t *name)
 		    : str_of(NULL, 0);
 }
 
+/* Gives the scalar the type that its @tag demands; a flaw where that cannot be. */
+static const char *resolve_tagged(struct node *node, const yaml_char_t *tag)
+{
+	enum node_type wanted;
+
+	if (!find_tag(tag, &wanted))
+		return "unknown tag";
+	if (wanted != NODE_TEXT)
+		resolve_plain(node);
+	if (wanted == NODE_FLOAT && node->type == NODE_INT)
+		node->type = NODE_FLOAT;
+	return node->type == wanted ? NULL : "scalar does not fit its tag";
+}
+
 static int on_scalar(struct yaml_read *read, const yaml_event_t *event)
 {
 	const yaml_char_t *tag = event->data.scalar.tag;
-	enum node_type wanted = NODE_TEXT;
+	const char *flaw = NULL;
 	struct node node = {
 		.type = NODE_TEXT,
 		.line = line_of(read, event),
@@ -211,15 +225,12 @@ static int on_scalar(struct yaml_read *read, const yaml_event_t *event)
 					  event->data.scalar.length)),
 	};
 
-	if (tag && !find_tag(tag, &wanted))
-		return node_builder_break(&read->builder, STR("unknown tag"), node.line);
-	if (tag ? wanted != NODE_TEXT : event->data.scalar.plain_implicit)
+	if (tag)
+		flaw = resolve_tagged(&node, tag);
+	else if (event->data.scalar.plain_implicit)
 		resolve_plain(&node);
-	if (tag && node.type == NODE_INT && wanted == NODE_FLOAT)
-		node.type = NODE_FLOAT;
-	if (tag && node.type != wanted)
-		return node_builder_break(&read->builder, STR("scalar does not fit its tag"),
-					  node.line);
+	if (flaw)
+		return node_builder_break(&read->builder, str_from_c(flaw), node.line);
 	if (!tag && event->data.scalar.plain_implicit && str_eq(node.text, STR("<<")))
 		node_builder_merge(&read->builder);
 	return node_builder_scalar(&read->builder, &node,

@@ -252,35 +252,45 @@ static void rescan(struct source_dir *dir)
 
 enum { LEFT = IN_DELETE | IN_MOVED_FROM, CAME = IN_CREATE | IN_MOVED_TO };
 
-/* Something came that stands for something else: a link, or a second name of a file. */
-static bool is_link(const struct stat *status)
+/* A link came: who knows to what, and what else is reached through it. */
+static bool is_symlink_come(struct str path, uint32_t mask)
 {
-	return S_ISLNK(status->st_mode) || status->st_nlink > 1;
+	struct stat status;
+
+	return (mask & CAME) && lstat(path.at, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/* The file at @path was just made and its writer has not closed it (a second name has none). */
+static bool is_unfinished(struct str path, uint32_t mask)
+{
+	struct stat status;
+
+	return (mask & IN_CREATE) && lstat(path.at, &status) == 0 && S_ISREG(status.st_mode) &&
+	       status.st_nlink == 1;
+}
+
+/* Whether the event is about more than one file. */
+static bool is_about_many(const struct source_dir *dir, struct str path, struct str name,
+			  uint32_t mask)
+{
+	/* Hidden too: files of ConfigMap volumes are links through `..data`, which is swapped. */
+	if (is_symlink_come(path, mask))
+		return true;
+	if (is_hidden(name))
+		return false;
+	if (mask & IN_ISDIR)
+		return true;
+	return (mask & LEFT) && source_watches_has(&dir->watches, path);
 }
 
 /* An event about a name in a directory that we read. */
 static void on_item(struct source_dir *dir, struct str path, struct str name, uint32_t mask)
 {
-	struct stat status;
-	bool has_status = (mask & CAME) && lstat(path.at, &status) == 0;
-	bool is_symlink = has_status && S_ISLNK(status.st_mode);
-
-	if (is_hidden(name)) {
-		/* ConfigMap volumes: all files are links through `..data`, which was swapped. */
-		dir->must_rescan |= is_symlink;
-		return;
-	}
-	if ((mask & IN_ISDIR) || (is_symlink && !is_manifest(name))) {
+	if (is_about_many(dir, path, name, mask)) {
 		dir->must_rescan = true;
 		return;
 	}
-	if (!is_manifest(name)) {
-		/* A link to a directory that went. */
-		dir->must_rescan |= (mask & LEFT) && source_watches_has(&dir->watches, path);
-		return;
-	}
-	/* A new file is looked at when its writer closes it. */
-	if ((mask & IN_CREATE) && has_status && !is_link(&status))
+	if (is_hidden(name) || !is_manifest(name) || is_unfinished(path, mask))
 		return;
 	if ((mask & IN_ATTRIB) && !source_files_is_unread(&dir->files, path))
 		return;
@@ -291,15 +301,10 @@ static void on_item(struct source_dir *dir, struct str path, struct str name, ui
 static void on_neighbour(struct source_dir *dir, const struct source_watch *watch, struct str path,
 			 struct str name, uint32_t mask)
 {
-	struct stat status;
-	bool has_status = (mask & CAME) && lstat(path.at, &status) == 0;
-	bool is_unfinished =
-		(mask & IN_CREATE) && has_status && S_ISREG(status.st_mode) && !is_link(&status);
-
 	if (str_eq(watch->only, name))
-		dir->must_rescan |= !is_unfinished;
+		dir->must_rescan |= !is_unfinished(path, mask);
 	else if (is_hidden(name))
-		dir->must_rescan |= has_status && S_ISLNK(status.st_mode);
+		dir->must_rescan |= is_symlink_come(path, mask);
 }
 
 static void on_watch_event(struct source_dir *dir, const struct source_watch *watch,

@@ -402,6 +402,13 @@ static void test_links(void **state)
 	delete (place, "watched/dir");
 	assert_int_equal(step(place), MAPS);
 	assert_maps(place, "");
+	/* A directory that is called like a manifest. */
+	make_symlink(place, "../two", "watched/dir.yaml");
+	assert_int_equal(step(place), MAPS);
+	assert_maps(place, "a=2");
+	delete (place, "watched/dir.yaml");
+	assert_int_equal(step(place), MAPS);
+	assert_maps(place, "");
 	/* To nowhere, and in a circle. */
 	make_symlink(place, "nowhere.yaml", "watched/n.yaml");
 	make_symlink(place, "..", "watched/up");

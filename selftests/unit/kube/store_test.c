@@ -12,7 +12,7 @@
 
 #define MAP(name, value)                                                                           \
 	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name "}\ndata: {v: '" value "'}" \
-											      "\n"
+	"\n"
 #define BAD(name)                                                                                  \
 	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name "}\ndata: {v: []}\n"
 #define CLASS(name)                                                                                \
