@@ -10,3 +10,11 @@ $(BUILD)/kube/kube_driver: selftests/kube/kube_driver.c $(call archives,kube)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(LDFLAGS_ALL) $(call libs_of,kube)
 -include $(BUILD)/kube/kube_driver.d
+
+# KUBE="-k 410 -x" hands options to pytest.
+KUBE ?=
+.PHONY: check-k8s
+check-k8s: $(BIN) $(BUILD)/kube/kube_driver ## tests with a real kube-apiserver, built once (Go)
+	$(Q)if why=$$(scripts/kube-testapi '$(SLUICE_CACHE)' '$(BUILD)/kube/kube-testapi'); then \
+		BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/kube/run $(KUBE); \
+	elif [ $$? -eq 77 ]; then echo "kube: skipped: $$why"; else exit 1; fi

@@ -283,7 +283,12 @@ static void set_connection(struct api_exchange *exchange)
 
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* share the connection that is being made */
+	/*
+	 * Share the connection that is being made, once ALPN has told whether it can be. Without
+	 * TLS nothing tells, and libcurl would wait until the first stream ends.
+	 */
+	if (str_starts_with(str_from_c(exchange->client->base_url), STR("https://")))
+		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)API_CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
