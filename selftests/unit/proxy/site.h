@@ -275,6 +275,7 @@ static inline void site_start(struct site *site)
 
 	site_publish(site, false);
 	site_must(workers_start(&site->workers, &err), err.text);
+	workers_accept_now(&site->workers);
 }
 
 static inline void site_release(struct site *site)
