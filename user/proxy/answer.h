@@ -22,6 +22,7 @@
 	X(NO_BACKEND, "no-backend")                                                                \
 	X(NO_ENDPOINT, "no-endpoint")                                                              \
 	X(DENIED, "denied")                                                                        \
+	X(MISDIRECTED, "misdirected")                                                              \
 	X(REDIRECT, "redirect")                                                                    \
 	X(OVERLOAD, "overload")                                                                    \
 	X(CONNECT_FAILED, "connect-failed")                                                        \

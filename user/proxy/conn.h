@@ -83,6 +83,7 @@ struct conn {
 	bool must_linger;        /* the client may still be sending what we do not want */
 	uint32_t lingered_bytes; /* thrown away in CONN_LINGER */
 	uint64_t idle_since_ms;
+	uint64_t covered_host; /* hash of the host that its certificate was last found to cover */
 	struct addr client;
 	uint16_t forwarded_len;
 	/* "X-Forwarded-For: ...", written once, copied into each request. */

@@ -6,6 +6,7 @@
 
 #include "image/key.h"
 #include "proxy/access_log.h"
+#include "proxy/worker_tls.h"
 
 /* ------------------------------------------------------------------- routes */
 
@@ -94,7 +95,6 @@ static bool apply_route(struct stream *stream, const struct h1_request *request,
 		return refuse(refusal, 503, ANSWER_DENIED);
 	if (!is_over_https(stream, request) && wants_https(match, path_of(request)))
 		return redirect(stream, request, policy, refusal);
-	/* Here will stand: 421 where the connection's certificate does not cover the host. */
 	if (!match->backend) {
 		worker_count(stream->worker, endpoints_missing);
 		return refuse(refusal, 503, ANSWER_NO_BACKEND);
@@ -104,6 +104,13 @@ static bool apply_route(struct stream *stream, const struct h1_request *request,
 	    request->head.content_length > policy->body_max_bytes)
 		return refuse(refusal, 413, ANSWER_BODY_TOO_LARGE);
 	return true;
+}
+
+/* RFC 9110 7.4; SEMANTICS.md 1.1.7. */
+static bool is_misdirected(struct conn *conn, struct str host)
+{
+	return conn->tls &&
+	       !worker_tls_covers(conn->worker->tls, conn->tls, host, &conn->covered_host);
 }
 
 bool request_route(struct stream *stream, const struct h1_request *request,
@@ -120,6 +127,8 @@ bool request_route(struct stream *stream, const struct h1_request *request,
 		return refuse(refusal, 503, ANSWER_NOT_READY);
 	if (authority.len > 0 && host_key(authority, room, &host) < 0)
 		return refuse(refusal, 400, ANSWER_MALFORMED);
+	if (is_misdirected(stream->conn, host))
+		return refuse(refusal, 421, ANSWER_MISDIRECTED);
 	rc = path_key(path_of(request), stream->worker->tx, SCRATCH_TX_BYTES / 2, &path);
 	if (rc < 0)
 		return refuse(refusal, rc == -ENAMETOOLONG ? 414 : 400, ANSWER_MALFORMED);

@@ -119,23 +119,59 @@ static const struct tls_cert *default_cert(struct worker_tls *tls)
 	return index == SEGMENT_NONE ? NULL : loaded_cert(tls, &certs->certs[index]);
 }
 
+/* A name that cannot be a host's is as good as none. */
+static struct str server_name_key(struct str name, char room[HOST_KEY_MAX])
+{
+	struct str host;
+
+	return name.at && host_key(name, room, &host) == 0 ? host : STR("");
+}
+
 static const struct tls_cert *on_server_name(void *owner, struct str name)
 {
 	struct worker_tls *tls = owner;
 	char room[HOST_KEY_MAX];
 	const struct tls_cert *loaded = NULL;
 	const struct cert *cert;
-	struct str host;
 
 	if (!tls->config || !tls->config->certs)
 		return NULL;
-	/* A name that cannot be a host's gets what a client without a name gets. */
-	if (!name.at || host_key(name, room, &host) < 0)
-		host = STR("");
-	cert = certs_find(tls->config->certs, host);
+	cert = certs_find(tls->config->certs, server_name_key(name, room));
 	if (cert)
 		loaded = loaded_cert(tls, cert);
 	return loaded ? loaded : default_cert(tls);
+}
+
+static bool covers(struct worker_tls *tls, struct str server_name, struct str host)
+{
+	const struct certs *certs = tls->config->certs;
+	char room[HOST_KEY_MAX];
+	const struct cert *shown = certs_find(certs, server_name_key(server_name, room));
+	const struct cert *wanted = certs_find(certs, host);
+	const struct tls_cert *loaded;
+
+	if (!shown || !wanted || shown->fingerprint == wanted->fingerprint)
+		return true;
+	/* A resumed connection was shown none: the one for its name stands for it. */
+	loaded = loaded_cert(tls, shown);
+	return loaded && tls_cert_covers(loaded, host);
+}
+
+bool worker_tls_covers(struct worker_tls *tls, const struct tls_conn *conn, struct str host,
+		       uint64_t *known)
+{
+	struct str name = tls_conn_server_name(conn);
+	uint64_t hash;
+
+	if (host.len == 0 || str_eq_nocase(name, host) || !tls->config->certs)
+		return true;
+	hash = siphash(tls->config->certs->header->keys.exact, host);
+	if (*known == hash)
+		return true;
+	if (!covers(tls, name, host))
+		return false;
+	*known = hash;
+	return true;
 }
 
 int worker_tls_new(struct worker_tls **tls, struct err *err)

@@ -28,4 +28,13 @@ void worker_tls_set_config(struct worker_tls *tls, const struct config *config);
 /* A new server-side connection, or NULL without memory. */
 struct tls_conn *worker_tls_accept(struct worker_tls *tls);
 
+/*
+ * Whether @conn may carry requests for @host (normal form of host_key; "" = none named): the client
+ * asked for that name, or the certificate it was shown covers it, or a connection made for @host
+ * would be shown the same one. Such a second host is looked up once: @known, 0 at first, remembers
+ * the last that was found covered.
+ */
+bool worker_tls_covers(struct worker_tls *tls, const struct tls_conn *conn, struct str host,
+		       uint64_t *known);
+
 #endif

@@ -57,6 +57,8 @@ int tls_cert_load(struct tls_context *context, struct str chain, struct str key,
 		  struct tls_cert **cert, struct err *err);
 /* Connections hold what they need of a certificate: it may be put while they live. */
 struct tls_cert *tls_cert_get(struct tls_cert *cert);
+/* Whether the leaf is good for the DNS name @host; a wildcard stands for one label (RFC 6125). */
+bool tls_cert_covers(const struct tls_cert *cert, struct str host);
 void tls_cert_put(struct tls_cert *cert);
 
 /* ---- context: one per worker -------------------------------------------------------------- */

@@ -10,6 +10,8 @@
  */
 #include <errno.h>
 
+#include <openssl/x509v3.h>
+
 #include "base/mem.h"
 #include "tls/tls_internal.h"
 
@@ -39,6 +41,13 @@ struct tls_cert *tls_cert_get(struct tls_cert *cert)
 {
 	cert->ref_count++;
 	return cert;
+}
+
+bool tls_cert_covers(const struct tls_cert *cert, struct str host)
+{
+	/* Length 0 would have OpenSSL measure the text itself. */
+	return host.len > 0 && X509_check_host(cert->leaf, host.at, host.len,
+					       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
 void tls_cert_put(struct tls_cert *cert)

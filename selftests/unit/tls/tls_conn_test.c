@@ -227,6 +227,33 @@ static void test_server_names(void **state)
 	}
 }
 
+static void test_covered_names(void **state)
+{
+	static const struct {
+		const char *name, *host;
+		bool covered;
+	} cases[] = {
+		{ "a.example", "a.example", true },
+		{ "a.example", "A.Example", true },
+		{ "a.example", "b.example", false },
+		{ "a.example", "x.a.example", false },
+		{ "a.example", "", false },
+		{ "*.w.example", "x.w.example", true },
+		{ "*.w.example", "x.y.w.example", false },
+		{ "*.w.example", "w.example", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_cert *cert = make_cert(owner.context, cases[i].name);
+
+		if (tls_cert_covers(cert, str_from_c(cases[i].host)) != cases[i].covered)
+			fail_msg("'%s' covers '%s': expected %d", cases[i].name, cases[i].host,
+				 cases[i].covered);
+		tls_cert_put(cert);
+	}
+}
+
 /* The alert the client got, as OpenSSL counts them: 1000 + its number. */
 static int client_alert(struct pair *pair)
 {
@@ -554,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_unread_input),
 		cmocka_unit_test(test_key_update),
 		cmocka_unit_test(test_server_names),
+		cmocka_unit_test(test_covered_names),
 		cmocka_unit_test(test_refused_name),
 		cmocka_unit_test(test_alpn),
 		cmocka_unit_test(test_old_protocols),
