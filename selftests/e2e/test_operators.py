@@ -118,7 +118,8 @@ def test_ready_line_has_the_addresses(running):
 
 
 def test_address_in_use_is_an_error_that_names_it(site):
-    second = site.make_sluice(run_dir=site.world.dir + "/second", bpf_dir=site.world.bpffs + "/second")
+    second = site.make_sluice("--admin", "127.0.0.1:8001", run_dir=site.world.dir + "/second",
+                              bpf_dir=site.world.bpffs + "/second")
     with pytest.raises(TimeoutError) as error:
         second.start()
     assert "in use" in str(error.value) and ":80" in str(error.value)
