@@ -16,6 +16,7 @@
 #define SLUICE_AGENT_AGENT_H
 
 #include "agent/admin.h"
+#include "agent/cluster.h"
 #include "agent/link.h"
 #include "agent/listeners.h"
 #include "agent/options.h"
@@ -45,6 +46,7 @@ struct agent {
 	struct publisher publisher;
 	struct supervise supervise;
 	struct reconcile reconcile;
+	struct cluster cluster;
 	struct steering steering;
 	struct tickets tickets;
 	struct admin admin;

@@ -312,13 +312,9 @@ static int watch_signals(struct agent *agent, struct err *err)
 
 static int check_options(const struct options *options, struct err *err)
 {
-	if (options->kubeconfig || options->manifests.len == 0)
-		return err_set(err, -ENOTSUP,
-			       "reading from an API server is not in this version: "
-			       "name a directory with --manifests");
-	if (options->publish_service || options->publish_address)
-		return err_set(err, -ENOTSUP,
-			       "writing status needs an API server, which is not in this version");
+	if ((options->publish_service || options->publish_address) && !cluster_is_wanted(options))
+		return err_set(err, -EINVAL,
+			       "--publish-service and --publish-address need an API server");
 	if (options->early_dispatch == EARLY_DISPATCH_ON)
 		return err_set(err, -ENOTSUP, "--early-dispatch on is not in this version");
 	if (options->http.count + options->https.count == 0)

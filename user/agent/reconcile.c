@@ -219,6 +219,9 @@ static void begin_if_possible(struct reconcile *reconcile)
 
 	if (!reconcile->changed || reconcile->is_under_way)
 		return;
+	/* What an API server has not said yet is not known to be gone. */
+	if (!cluster_is_complete(&reconcile->agent->cluster))
+		return;
 	if (loop->now_ms < reconcile->not_before_ms)
 		loop_timer_set(loop, &reconcile->timer, reconcile->not_before_ms);
 	else
@@ -276,6 +279,17 @@ static void on_due(struct loop_timer *timer)
 	begin_if_possible(reconcile);
 }
 
+void reconcile_on_change(struct reconcile *reconcile, uint32_t changed)
+{
+	if (changed && !reconcile->changed)
+		reconcile->changed_ns = reconcile->agent->loop.now_ns;
+	reconcile->changed |= changed;
+	if (!changed &&
+	    store_findings_generation(reconcile->store) != reconcile->store_findings_generation)
+		gather_findings(reconcile);
+	begin_if_possible(reconcile);
+}
+
 static void on_source(struct loop_watch *watch, uint32_t events)
 {
 	struct reconcile *reconcile = CONTAINER_OF(watch, struct reconcile, source_watch);
@@ -285,13 +299,7 @@ static void on_source(struct loop_watch *watch, uint32_t events)
 	(void)events;
 	if (source_dir_step(reconcile->source, &changed, &err))
 		log_error("agent", "manifests: %s", err.text);
-	if (changed && !reconcile->changed)
-		reconcile->changed_ns = reconcile->agent->loop.now_ns;
-	reconcile->changed |= changed;
-	if (!changed &&
-	    store_findings_generation(reconcile->store) != reconcile->store_findings_generation)
-		gather_findings(reconcile);
-	begin_if_possible(reconcile);
+	reconcile_on_change(reconcile, changed);
 }
 
 /* --------------------------------------------------------------------------------- open */
@@ -352,10 +360,14 @@ static void adopt_generation(struct reconcile *reconcile)
 			reconcile->generation = link->in_force[i];
 }
 
-static int open_source(struct reconcile *reconcile, struct err *err)
+static int open_manifests(struct reconcile *reconcile, struct err *err)
 {
 	const struct options *options = reconcile->agent->options;
-	int rc = source_dir_open(options->manifests.at, options->manifests.len, reconcile->store,
+	int rc;
+
+	if (options->manifests.len == 0)
+		return 0;
+	rc = source_dir_open(options->manifests.at, options->manifests.len, reconcile->store,
 				 &reconcile->source, err);
 
 	if (rc)
@@ -364,6 +376,16 @@ static int open_source(struct reconcile *reconcile, struct err *err)
 	reconcile->source_watch.on_event = on_source;
 	rc = loop_watch_level(&reconcile->agent->loop, &reconcile->source_watch);
 	return rc ? err_set_os(err, rc, "cannot watch the manifests") : 0;
+}
+
+static int open_sources(struct reconcile *reconcile, struct err *err)
+{
+	struct agent *agent = reconcile->agent;
+	int rc = open_manifests(reconcile, err);
+
+	if (rc == 0 && cluster_is_wanted(agent->options))
+		rc = cluster_open(&agent->cluster, agent, reconcile->store, err);
+	return rc;
 }
 
 int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err *err)
@@ -384,7 +406,7 @@ int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err 
 	compile_output_init(&reconcile->output);
 	rc = default_certificate_add(reconcile->store, err);
 	if (!rc)
-		rc = open_source(reconcile, err);
+		rc = open_sources(reconcile, err);
 	if (rc)
 		return rc;
 	reconcile->compiler = make_compiler(reconcile);
@@ -402,6 +424,7 @@ void reconcile_close(struct reconcile *reconcile)
 	compile_output_release(&reconcile->output);
 	compiler_free(reconcile->compiler);
 	source_dir_close(reconcile->source);
+	cluster_close(&reconcile->agent->cluster);
 	store_free(reconcile->store);
 	findings_release(&reconcile->route_findings);
 	findings_release(&reconcile->endpoint_findings);

@@ -72,6 +72,9 @@ struct reconcile {
 int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err *err);
 void reconcile_close(struct reconcile *reconcile);
 
+/* A source has changed the store: bit 1u << kind for each kind; 0: only its findings. */
+void reconcile_on_change(struct reconcile *reconcile, uint32_t changed);
+
 /* What is published may be in force now. */
 void reconcile_on_settled(struct reconcile *reconcile);
 

@@ -214,6 +214,20 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 	loop->last_task = &task->next;
 }
 
+void loop_undefer(struct loop *loop, struct loop_task *task)
+{
+	struct loop_task **link = &loop->first_task;
+
+	if (!task->is_queued)
+		return;
+	while (*link != task)
+		link = &(*link)->next;
+	*link = task->next;
+	if (!task->next)
+		loop->last_task = link;
+	task->is_queued = false;
+}
+
 static void run_tasks(struct loop *loop)
 {
 	struct loop_task *task = loop->first_task;

@@ -127,6 +127,8 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
  * asked for by a task runs in the next turn, which then does not wait.
  */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* The task may be freed then. Not from within a task. */
+void loop_undefer(struct loop *loop, struct loop_task *task);
 
 /* From any thread or signal handler: on_wake runs soon. Wakes that meet are one. */
 void loop_wake(struct loop *loop);

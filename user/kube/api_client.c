@@ -66,11 +66,11 @@ struct api_exchange {
 	char curl_text[CURL_ERROR_SIZE];
 };
 
-/* A descriptor of libcurl. Freed in a task: an event of this turn may still name it. */
+/* A descriptor of libcurl. Freed in the task: an event of this turn may still name it. */
 struct api_socket {
 	struct loop_watch watch;
-	struct loop_task bury;
 	struct api_client *client;
+	struct api_socket *next_dead;
 };
 
 struct api_client {
@@ -85,6 +85,7 @@ struct api_client {
 	struct loop_task task;
 	bool is_curl_due;
 	struct api_exchange *exchanges; /* all */
+	struct api_socket *dead_sockets;
 	uint64_t last_byte_ms;
 	struct api_request probe;
 	char token[TOKEN_BYTES_MAX];
@@ -379,9 +380,14 @@ void api_cancel(struct api_client *client, struct api_request *request)
 
 /* ------------------------------------------------------------- libcurl's wishes */
 
-static void bury_socket(struct loop_task *task)
+static void free_dead_sockets(struct api_client *client)
 {
-	mem_free(CONTAINER_OF(task, struct api_socket, bury));
+	while (client->dead_sockets) {
+		struct api_socket *socket = client->dead_sockets;
+
+		client->dead_sockets = socket->next_dead;
+		mem_free(socket);
+	}
 }
 
 static void take_messages(struct api_client *client);
@@ -409,7 +415,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
 			return 0;
 		loop_unwatch(client->loop, &socket->watch);
 		socket->watch.fd = -1;
-		loop_defer(client->loop, &socket->bury);
+		socket->next_dead = client->dead_sockets;
+		client->dead_sockets = socket;
+		loop_defer(client->loop, &client->task);
 		curl_multi_assign(client->multi, fd, NULL);
 		return 0;
 	}
@@ -417,7 +425,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
 		socket = mem_new(1, sizeof(*socket));
 		*socket = (struct api_socket){
 			.watch = { .fd = fd, .on_event = on_socket_event },
-			.bury = { .run = bury_socket },
 			.client = client,
 		};
 		curl_multi_assign(client->multi, fd, socket);
@@ -488,6 +495,7 @@ static void on_task(struct loop_task *task)
 	struct api_client *client = CONTAINER_OF(task, struct api_client, task);
 	struct api_exchange *exchange = client->exchanges, *next;
 
+	free_dead_sockets(client);
 	for (; exchange; exchange = next) {
 		next = exchange->next;
 		switch (exchange->state) {
@@ -697,10 +705,8 @@ void api_client_close(struct api_client *client)
 	curl_multi_cleanup(client->multi);
 	loop_timer_clear(client->loop, &client->curl_timer);
 	loop_timer_clear(client->loop, &client->sweep_timer);
-	/* Tasks that are queued name us and our sockets: they run now. */
-	client->multi = NULL;
-	client->is_curl_due = false;
-	loop_turn(client->loop, 0);
+	loop_undefer(client->loop, &client->task);
+	free_dead_sockets(client);
 	mem_free(client->base_url);
 	mem_free(client->connect_to);
 	explicit_bzero(client->token, sizeof(client->token));

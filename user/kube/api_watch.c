@@ -277,7 +277,7 @@ static void on_stream_end(struct api_watch *watch, const struct api_answer *answ
 		back_off(watch, first_listing(watch));
 	} else if (was_listing) {
 		/* A server that ignores sendInitialEvents is silent after the last object. */
-		if (answer && answer->err.code == -ETIMEDOUT && watch->stream == API_STREAM_ALIVE)
+		if (answer && answer->err.code == -ETIMEDOUT)
 			watch->has_no_stream_list = true;
 		back_off(watch, first_listing(watch));
 	} else {
@@ -368,7 +368,8 @@ static void on_failure(struct api_watch *watch, const struct api_answer *answer)
 			   text);
 		return;
 	}
-	if (was_stream_list && (answer->status == 400 || answer->status == 422)) {
+	if (was_stream_list &&
+	    (answer->status == 400 || answer->status == 422 || answer->err.code == -ETIMEDOUT)) {
 		watch->has_no_stream_list = true;
 		wait_for(watch, API_WATCH_LISTING_PAGES, 0);
 		return;

@@ -710,11 +710,6 @@ struct source_api *source_api_open(struct api_client *client, struct loop *loop,
 	return source;
 }
 
-static void free_source(struct loop_task *task)
-{
-	mem_free(CONTAINER_OF(task, struct source_api, task));
-}
-
 void source_api_close(struct source_api *source)
 {
 	struct table_item *item;
@@ -739,10 +734,8 @@ void source_api_close(struct source_api *source)
 	}
 	table_release(&source->namers);
 	mem_free((char *)source->namespace.at); /* made by mem_copy_text */
-	/* The task may be queued: it is what frees the rest. */
-	source->task.run = free_source;
-	if (!source->task.is_queued)
-		mem_free(source);
+	loop_undefer(source->loop, &source->task);
+	mem_free(source);
 }
 
 bool source_api_is_complete(const struct source_api *source)
