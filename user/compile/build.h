@@ -153,6 +153,9 @@ struct build {
 	size_t next_service;              /* in the set: behind the one found last */
 	struct VEC(uint32_t) vhost_marks; /* by vhost: ordinal of the last Ingress that names it */
 
+	/* default route of a vhost, of the oldest Ingress that has rules and one; or MODEL_NONE */
+	uint32_t fallback;
+
 	/* the Ingress at hand */
 	const struct object *ingress;
 	uint32_t ordinal; /* first = 1 */

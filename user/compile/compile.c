@@ -291,6 +291,7 @@ static void build_init(struct build *build, struct compiler *compiler, const str
 	build->compiler = compiler;
 	build->set = set;
 	build->model = &compiler->model;
+	build->fallback = MODEL_NONE;
 }
 
 static void build_release(struct build *build)

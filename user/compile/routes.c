@@ -303,6 +303,15 @@ static void add_rule(struct build *build, const struct object_rule *rule)
 
 /* ---------------------------------------------------------------- defaults */
 
+/*
+ * "If none of the hosts or paths match", says the documentation of Kubernetes, a default backend
+ * serves: also that of an Ingress with rules. Users of ingress-nginx know it for its hosts only.
+ */
+static bool is_fallback(const struct build *build)
+{
+	return build->model->policies.at[build->policy].profile != MODEL_PROFILE_INGRESS_NGINX;
+}
+
 /* The default of @vhost, or with MODEL_NONE of the class. */
 static void add_default(struct build *build, uint32_t vhost)
 {
@@ -318,10 +327,13 @@ static void add_default(struct build *build, uint32_t vhost)
 
 	if (index == MODEL_NONE)
 		return;
-	if (vhost == MODEL_NONE)
+	if (vhost == MODEL_NONE) {
 		build->model->default_route = index;
-	else
-		build->model->vhosts.at[vhost].default_route = index;
+		return;
+	}
+	build->model->vhosts.at[vhost].default_route = index;
+	if (build->fallback == MODEL_NONE && is_fallback(build))
+		build->fallback = index;
 }
 
 static void add_defaults(struct build *build)
@@ -370,24 +382,18 @@ static struct build_class *class_with_default(struct build *build)
 	return build->classes.at[0].settings.default_backend.name.at ? &build->classes.at[0] : NULL;
 }
 
-void routes_add_class_default(struct build *build)
+static void add_default_of_class(struct build *build, struct build_class *class)
 {
-	struct build_class *class = class_with_default(build);
-	const struct setting_reference *reference;
-	struct build_reference wanted;
+	const struct setting_reference *reference = &class->settings.default_backend;
+	const struct build_reference wanted = { .namespace = reference->namespace,
+						.service = reference->name,
+						.port = reference->port };
+	const struct model_source source = { .object = reference->object,
+					     .line = reference->line,
+					     .rule = MODEL_NONE,
+					     .path = MODEL_NONE };
 	struct model_route *route;
-	struct model_source source;
 
-	if (!class || build->model->default_route != MODEL_NONE)
-		return;
-	reference = &class->settings.default_backend;
-	wanted = (struct build_reference){ .namespace = reference->namespace,
-					   .service = reference->name,
-					   .port = reference->port };
-	source = (struct model_source){ .object = reference->object,
-					.line = reference->line,
-					.rule = MODEL_NONE,
-					.path = MODEL_NONE };
 	build->model->default_route = (uint32_t)build->model->routes.len;
 	route = vec_push(&build->model->routes);
 	*route = (struct model_route){
@@ -395,4 +401,21 @@ void routes_add_class_default(struct build *build)
 	};
 	route->backend = backends_get(build, &wanted, &source);
 	route->policy = build_policy(build, &class->settings.policy);
+}
+
+void routes_add_class_default(struct build *build)
+{
+	struct build_class *class = class_with_default(build);
+
+	if (build->model->default_route != MODEL_NONE)
+		return;
+	if (class) {
+		add_default_of_class(build, class);
+	} else if (build->fallback != MODEL_NONE) {
+		struct model_route route = build->model->routes.at[build->fallback];
+
+		route.vhost = MODEL_NONE;
+		build->model->default_route = (uint32_t)build->model->routes.len;
+		*vec_push(&build->model->routes) = route;
+	}
 }
