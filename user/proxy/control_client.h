@@ -41,9 +41,9 @@ struct control_client {
 
 void control_client_init(struct control_client *client, struct proxy *proxy, const char *path);
 /* Closes the connection and all that is held. */
+void control_client_release(struct control_client *client);
 /* Gives up the listening sockets; after every worker has stopped to accept. */
 void control_client_close_listeners(struct control_client *client);
-void control_client_release(struct control_client *client);
 
 /* Connects now; where there is no agent, again and again. */
 void control_client_connect(struct control_client *client);

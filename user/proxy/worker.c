@@ -204,6 +204,22 @@ static void init_pools(struct worker *worker)
 	pool_init(&worker->response_parsers, sizeof(struct h1_response), PARSERS_MAX);
 }
 
+/*
+ * Levels begin and end with the worker; what is counted stays. A proxy that was killed left its
+ * levels in the memory that this one counts in.
+ */
+static void reset_levels(struct counters *counters)
+{
+	counter_set(&counters->connections_active, 0);
+	counter_set(&counters->streams_active, 0);
+	counter_set(&counters->tunnels_active, 0);
+	counter_set(&counters->upstream_connections_active, 0);
+	counter_set(&counters->upstream_connections_idle, 0);
+	counter_set(&counters->image_generation, 0);
+	counter_set(&counters->endpoints_generation, 0);
+	counter_set(&counters->certs_generation, 0);
+}
+
 int worker_init(struct worker *worker, uint32_t index, const struct worker_settings *settings,
 		struct counters *counters, struct err *err)
 {
@@ -215,6 +231,7 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_setti
 	worker->settings = settings;
 	worker->counters = counters;
 	worker->accept_batch = 1;
+	reset_levels(counters);
 	init_pools(worker);
 	random_init(&worker->random, 0);
 	balance_init(&worker->balance, 0);
@@ -235,16 +252,6 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_setti
 err_memory:
 	worker_release(worker);
 	return rc;
-}
-
-/* Levels end with the worker; what is counted stays. */
-static void reset_levels(struct counters *counters)
-{
-	counter_set(&counters->connections_active, 0);
-	counter_set(&counters->streams_active, 0);
-	counter_set(&counters->tunnels_active, 0);
-	counter_set(&counters->upstream_connections_active, 0);
-	counter_set(&counters->upstream_connections_idle, 0);
 }
 
 void worker_release(struct worker *worker)
