@@ -110,6 +110,8 @@ class Server:
             del self.heads[:KEEP_HEADS]
 
     async def serve(self, reader, writer):
+        # asyncio does so for sockets that it made itself; a head and a body are two writes.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connections += 1
         number = self.connections
         try:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real kube-apiserver with etcd and the controllers that matter, in a directory of its own."""
-import contextlib
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
-import urllib.error
-import urllib.request
 
 import world
 
@@ -28,6 +28,7 @@ class ApiServer:
         self.namespace = namespace
         self.process = None
         self.url = None
+        self._local = threading.local()  # a connection a thread
 
     @property
     def kubeconfig(self):
@@ -57,6 +58,7 @@ class ApiServer:
             self.process.wait(20)
             self.process.stdout.close()
             self.process = None
+            self._local = threading.local()
 
     def close(self):
         self.stop(signal.SIGKILL)
@@ -92,24 +94,31 @@ class ApiServer:
                                        "-n", str(count), *flags))
 
     def request(self, method, path, body=None, content_type="application/json"):
-        """One request past kubectl, as it costs 50 ms to start. (status, decoded answer)"""
-        context = ssl.create_default_context(cafile=os.path.join(self.dir, "ca.crt"))
-        request = urllib.request.Request(
-            self.url + path, method=method, data=json.dumps(body).encode() if body else None,
-            headers={"Authorization": "Bearer " + self.read("admin.token").strip(),
-                     "Content-Type": content_type})
+        """One request past kubectl, which takes 50 ms to start. (status, decoded answer)"""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
+        connection = self._local.connection
+        headers = {"Authorization": "Bearer " + self._token(), "Content-Type": content_type}
         try:
-            with self._entered(), urllib.request.urlopen(request, context=context, timeout=30) as answer:
-                return answer.status, json.loads(answer.read() or b"{}")
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b"{}")
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            del self._local.connection
+            raise
 
-    def _entered(self):
-        return self.namespace.entered() if self.namespace else contextlib.nullcontext()
+    def _connect(self):
+        context = ssl.create_default_context(cafile=os.path.join(self.dir, "ca.crt"))
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        sock = self.namespace.socket() if self.namespace else socket.socket()
+        sock.connect(("127.0.0.1", self.port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
+        return connection
 
-    def delete_all(self, *paths):
-        for path in paths:
-            self.request("DELETE", path)
+    def _token(self):
+        return self.read("admin.token").strip()
 
     def write_kubeconfig(self, name, server=None, user=None, **cluster):
         """A kubeconfig of another way to the server, of somebody else; its path."""
@@ -120,7 +129,7 @@ class ApiServer:
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"apiVersion": "v1", "kind": "Config", "current-context": "c",
                        "clusters": [{"name": "k", "cluster": where}],
-                       "users": [{"name": "u", "user": user or {"token": self.read("admin.token").strip()}}],
+                       "users": [{"name": "u", "user": user or {"token": self._token()}}],
                        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]}, file)
         return path
 
