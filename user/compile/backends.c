@@ -10,6 +10,8 @@
 
 enum { PORT_TEXT_MAX = 8 };
 
+static const char field_name[] = ".service.name", field_port[] = ".service.port";
+
 /* ------------------------------------------------------------- as written */
 
 static uint64_t reference_hash(const struct build *build, const struct build_reference *reference)
@@ -103,13 +105,13 @@ static void resolve(struct build *build, struct build_reference *reference,
 
 	backend->object = object;
 	if (!object) {
-		fault(reference, "MissingService", ".service.name",
+		fault(reference, "MissingService", field_name,
 		      arena_printf(arena, "service '%.*s' does not exist in namespace '%.*s'",
 				   STR_ARG(reference->service), STR_ARG(reference->namespace)));
 		return;
 	}
 	if (object->service.type == OBJECT_SERVICE_EXTERNAL_NAME) {
-		fault(reference, "ExternalName", ".service.name",
+		fault(reference, "ExternalName", field_name,
 		      arena_printf(arena,
 				   "service '%.*s' is of type external name, which is not served "
 				   "yet",
@@ -119,7 +121,7 @@ static void resolve(struct build *build, struct build_reference *reference,
 	backend->service_port = find_port(&object->service, &reference->port, &other);
 	if (backend->service_port)
 		return;
-	fault(reference, other ? "WrongProtocol" : "MissingPort", ".service.port",
+	fault(reference, other ? "WrongProtocol" : "MissingPort", field_port,
 	      other ? arena_printf(arena, "port '%.*s' of service '%.*s' is not tcp", STR_ARG(port),
 				   STR_ARG(reference->service))
 		    : arena_printf(arena, "service '%.*s' has no port '%.*s'",
@@ -209,7 +211,11 @@ uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 	if (reference->fault.reason) {
 		struct finding_place place =
 			build_backend_place(build, source, reference->fault.field);
+		bool is_port = strcmp(reference->fault.field, field_port) == 0;
+		uint32_t line = is_port ? wanted->port_line : wanted->service_line;
 
+		if (line)
+			place.line = line;
 		findings_add(build->findings, FINDING_ERROR, reference->fault.reason, &place,
 			     "%.*s", STR_ARG(reference->fault.text));
 	}

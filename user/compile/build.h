@@ -30,6 +30,8 @@ struct cert_entry {
 	uint64_t round;       /* the last compilation that asked for it */
 	const char *reason;   /* of the finding; NULL: a good pair */
 	struct str complaint; /* why it is not good */
+	const char *field;    /* of the Secret that is to blame... */
+	uint32_t line;        /* ...and its line */
 	struct model_cert_facts facts;
 	uint32_t cert; /* in the model of that round, or MODEL_NONE */
 };
@@ -130,7 +132,8 @@ struct build_fault {
 struct build_reference {
 	struct str namespace, service;
 	struct object_port port;
-	uint32_t backend; /* MODEL_NONE: no id is left */
+	uint32_t service_line, port_line; /* where it says so; 0: unknown */
+	uint32_t backend;                 /* MODEL_NONE: no id is left */
 	struct build_fault fault;
 };
 

@@ -99,6 +99,21 @@ static void refuse(struct cert_entry *entry, const char *reason, const char *tex
 	entry->complaint = arena_copy(&entry->arena, str_from_c(text));
 }
 
+static void blame(struct cert_entry *entry, const char *field, uint32_t line)
+{
+	entry->field = field;
+	entry->line = line;
+}
+
+static uint32_t line_of_pair(struct object_pairs pairs, struct str key)
+{
+	for (uint32_t i = 0; i < pairs.count; i++) {
+		if (str_eq(pairs.at[i].key, key))
+			return pairs.at[i].line;
+	}
+	return 0;
+}
+
 /* Forgets what was said about another version of the Secret. */
 static void entry_renew(struct cert_entry *entry)
 {
@@ -117,8 +132,6 @@ static void check_pair(const struct compile_options *options, struct cert_entry 
 	struct err err = { 0 };
 	int code;
 
-	if (!options->check_pair)
-		return;
 	code = options->check_pair(options->check_context, chain, key, &entry->arena, &entry->facts,
 				   &err);
 	if (code < 0) {
@@ -134,7 +147,9 @@ static void check_secret(const struct compile_options *options, struct cert_entr
 	struct str key = object_pairs_find(secret->secret.data, key_private);
 	char text[ERR_TEXT_MAX];
 
+	blame(entry, "data", line_of_pair(secret->secret.data, key_chain));
 	if (!str_eq(secret->secret.type, type_tls)) {
+		blame(entry, "type", 0);
 		snprintf(text, sizeof(text), "has type '%.*s', not '%.*s'",
 			 STR_ARG(secret->secret.type), STR_ARG(type_tls));
 		refuse(entry, "WrongSecretType", text);
@@ -142,9 +157,19 @@ static void check_secret(const struct compile_options *options, struct cert_entr
 		refuse(entry, "MissingSecretKey", "has no key 'tls.crt'");
 	} else if (key.len == 0) {
 		refuse(entry, "MissingSecretKey", "has no key 'tls.key'");
-	} else {
+	} else if (options->check_pair) {
 		check_pair(options, entry, chain, key);
 	}
+}
+
+/* Who owns the Secret looks there, who owns the Ingress here: both are told. */
+static void complain_at_secret(struct build *build, const struct cert_entry *entry,
+			       const struct object *secret)
+{
+	struct finding_place place = build_place(build, secret, entry->line, "%s", entry->field);
+
+	findings_add(build->findings, FINDING_ERROR, entry->reason, &place, "secret '%.*s' %.*s",
+		     STR_ARG(entry->name), STR_ARG(entry->complaint));
 }
 
 /* What is known of a Secret, checked in this round or found unchanged since it was. */
@@ -170,8 +195,10 @@ static const struct cert_entry *look_at_secret(struct build *build, struct str n
 	if (!entry->serial)
 		check_secret(&build->compiler->options, entry, secret);
 	entry->serial = secret->serial;
-	if (entry->reason)
+	if (entry->reason) {
+		complain_at_secret(build, entry, secret);
 		return entry;
+	}
 	entry->cert = (uint32_t)build->model->certs.len;
 	cert = vec_push(&build->model->certs);
 	cert->object = secret;
@@ -331,7 +358,7 @@ static void add_tls_entry(struct build *build, const struct object_tls *tls)
 
 	if (entry.tls->secret.len) {
 		struct finding_place place =
-			build_place(build, build->ingress, entry.tls->line,
+			build_place(build, build->ingress, entry.tls->secret_line,
 				    "spec.tls[%u].secretName", entry.tls->index);
 
 		entry.secret = look_at_secret(build, build->ingress->namespace, entry.tls->secret);

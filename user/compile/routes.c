@@ -200,7 +200,9 @@ static uint32_t add_route(struct build *build, struct model_route *route,
 {
 	const struct build_reference wanted = { .namespace = build->ingress->namespace,
 						.service = backend->service,
-						.port = backend->port };
+						.port = backend->port,
+						.service_line = backend->service_line,
+						.port_line = backend->port_line };
 	uint64_t hash = route_hash(build, route);
 	const struct model_route *winner = find_route(build, route, hash);
 	uint32_t index = (uint32_t)build->model->routes.len;
@@ -233,6 +235,7 @@ static bool check_path_type(struct build *build, const struct object_path *path,
 {
 	char text[SHOWN_PATH_BYTES * 2];
 	struct str shown = str_slice(path->type_text, 0, SHOWN_PATH_BYTES);
+	struct model_source place = *source;
 
 	if (path->type != OBJECT_PATH_UNKNOWN)
 		return true;
@@ -240,7 +243,8 @@ static bool check_path_type(struct build *build, const struct object_path *path,
 		snprintf(text, sizeof(text), "path type '%.*s' is not known", STR_ARG(shown));
 	else
 		snprintf(text, sizeof(text), "there is no path type");
-	complain_path(build, source, "pathType", "InvalidPathType", text);
+	place.line = path->type_line;
+	complain_path(build, &place, "pathType", "InvalidPathType", text);
 	return false;
 }
 

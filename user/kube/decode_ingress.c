@@ -15,6 +15,7 @@ struct backend_parts {
 	struct {
 		struct str name;
 		struct object_port port;
+		uint32_t name_line, port_line;
 	} service;
 	struct {
 		struct str group, kind, name;
@@ -45,13 +46,27 @@ static int decode_service_port(struct decoder *decoder, const struct node *value
 	return 0;
 }
 
+static int decode_backend_name(struct decoder *decoder, const struct node *value, void *out)
+{
+	struct backend_parts *parts = out;
+
+	parts->service.name_line = value->line;
+	return decode_str(decoder, value, &parts->service.name);
+}
+
+static int decode_backend_port(struct decoder *decoder, const struct node *value, void *out)
+{
+	struct backend_parts *parts = out;
+
+	parts->service.port_line = value->line;
+	return decode_service_port(decoder, value, &parts->service.port);
+}
+
 static int decode_service_backend(struct decoder *decoder, const struct node *value, void *out)
 {
 	static const struct decode_field fields[] = {
-		{ "name", decode_str, offsetof(struct backend_parts, service.name), DECODE_REQUIRED,
-		  NULL },
-		{ "port", decode_service_port, offsetof(struct backend_parts, service.port),
-		  DECODE_REQUIRED, NULL },
+		{ "name", decode_backend_name, 0, DECODE_REQUIRED, NULL },
+		{ "port", decode_backend_port, 0, DECODE_REQUIRED, NULL },
 	};
 	static const struct decode_table table = DECODE_TABLE(fields, true);
 	struct backend_parts *parts = out;
@@ -104,6 +119,8 @@ static int decode_backend(struct decoder *decoder, const struct node *value, voi
 		.line = value->line,
 		.service = parts.service.name,
 		.port = parts.service.port,
+		.service_line = parts.service.name_line,
+		.port_line = parts.service.port_line,
 		.resource_group = parts.resource.group,
 		.resource_kind = parts.resource.kind,
 		.resource_name = parts.resource.name,
@@ -124,6 +141,7 @@ static int decode_path_type(struct decoder *decoder, const struct node *value, v
 	struct object_path *path = out;
 
 	path->type = OBJECT_PATH_UNKNOWN;
+	path->type_line = value->line;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (value->type == NODE_TEXT && str_eq_c(value->text, words[i].text))
 			path->type = (enum object_path_type)words[i].value; /* from the table */
@@ -214,11 +232,19 @@ static int decode_tls_hosts(struct decoder *decoder, const struct node *value, v
 	return decode_strs(decoder, value, &tls->hosts, &tls->host_count);
 }
 
+static int decode_tls_secret(struct decoder *decoder, const struct node *value, void *out)
+{
+	struct object_tls *tls = out;
+
+	tls->secret_line = value->line;
+	return decode_str(decoder, value, &tls->secret);
+}
+
 static int decode_tls(struct decoder *decoder, const struct node *value, void *out)
 {
 	static const struct decode_field fields[] = {
 		{ "hosts", decode_tls_hosts, 0, 0, NULL },
-		{ "secretName", decode_str, offsetof(struct object_tls, secret), 0, NULL },
+		{ "secretName", decode_tls_secret, 0, 0, NULL },
 	};
 	static const struct decode_table table = DECODE_TABLE(fields, true);
 	struct object_tls *tls = out;

@@ -67,6 +67,7 @@ struct object_backend {
 	uint32_t line;
 	struct str service;      /* service.name */
 	struct object_port port; /* service.port */
+	uint32_t service_line, port_line;
 	struct str resource_group, resource_kind, resource_name;
 };
 
@@ -82,7 +83,7 @@ struct object_path {
 	enum object_path_type type;
 	struct str type_text;
 	struct object_backend backend;
-	uint32_t line;
+	uint32_t line, type_line;
 	uint32_t index; /* its place in the list as written: others may have been left out */
 };
 
@@ -98,7 +99,7 @@ struct object_tls {
 	const struct str *hosts;
 	uint32_t host_count;
 	struct str secret; /* secretName */
-	uint32_t line;
+	uint32_t line, secret_line;
 	uint32_t index; /* as above */
 };
 
