@@ -210,8 +210,10 @@ bool image_match_path(const struct image *image, const struct image_vhost *vhost
 
 	*match = (struct image_match){ .kind = IMAGE_MATCH_NONE, .vhost = vhost };
 	if (vhost) {
-		/* Asked for now, needed when the walk over the nodes is done. */
+		/* Asked for now, needed during the walk over the nodes and after it. */
+		__builtin_prefetch(image->nodes + vhost->node_first + 2);
 		__builtin_prefetch(image->routes + vhost->route_first);
+		__builtin_prefetch(image->routes + vhost->route_first + 2);
 		index = find_route(image, vhost, path);
 		if (index == IMAGE_NONE)
 			index = vhost->default_route;

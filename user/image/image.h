@@ -159,7 +159,7 @@ struct image_route {
 	uint32_t policy;
 	uint32_t source;
 	struct segment_text path; /* the path key (key.h); empty for a default */
-	uint32_t reserved;        /* zero */
+	uint32_t backend_id;      /* of that backend, to spare a look at it; IMAGE_NONE without */
 };
 
 enum image_protocol {

@@ -125,10 +125,13 @@ static int check_route(const struct verifier *v, uint32_t i)
 		return refuse(v, "routes", i, "unknown kind");
 	if (route->flags & ~(unsigned int)IMAGE_ROUTE_FLAGS)
 		return refuse(v, "routes", i, "unknown flags");
-	if (route->predicate_first || route->predicate_count || route->reserved)
-		return refuse(v, "routes", i, "predicates or reserved bytes in use");
+	if (route->predicate_first || route->predicate_count)
+		return refuse(v, "routes", i, "predicates in use");
 	if (route->backend != IMAGE_NONE && route->backend >= image->backend_count)
 		return refuse(v, "routes", i, "no such backend");
+	if (route->backend_id !=
+	    (route->backend == IMAGE_NONE ? IMAGE_NONE : image->backends[route->backend].id))
+		return refuse(v, "routes", i, "not the id of its backend");
 	if (route->policy >= image->policy_count)
 		return refuse(v, "routes", i, "no such policy");
 	if (route->source >= image->source_count)

@@ -307,8 +307,11 @@ static int sort_vhost(const struct image_writer *writer, const struct image_vhos
 
 /* --------------------------------------------------------------- laying out */
 
-static struct image_route route_of(const struct writer_route *route)
+static struct image_route route_of(const struct image_writer *writer,
+				   const struct writer_route *route)
 {
+	bool has_backend = route->backend != IMAGE_NONE;
+
 	return (struct image_route){
 		.kind = (uint8_t)route->kind, /* an enum of few values */
 		.flags = IMAGE_ROUTE_LAST,
@@ -316,6 +319,7 @@ static struct image_route route_of(const struct writer_route *route)
 		.policy = route->policy,
 		.source = route->source,
 		.path = route->path,
+		.backend_id = has_backend ? writer->backends.at[route->backend].id : IMAGE_NONE,
 	};
 }
 
@@ -418,7 +422,7 @@ static void put_sections(const struct image_writer *writer, const struct host_sl
 
 	segment_fill(&image_shape, writer->bytes, from);
 	for (size_t i = 0; i < writer->routes.len; i++)
-		routes[i] = route_of(refs[i].route);
+		routes[i] = route_of(writer, refs[i].route);
 }
 
 static void put_header(const struct image_writer *writer, const struct host_table_keys *keys)

@@ -99,7 +99,7 @@ static bool apply_route(struct stream *stream, const struct h1_request *request,
 		worker_count(stream->worker, endpoints_missing);
 		return refuse(refusal, 503, ANSWER_NO_BACKEND);
 	}
-	stream->backend_id = match->backend->id;
+	stream->backend_id = match->route->backend_id;
 	if (policy->body_max_bytes && request->head.body == H1_BODY_FIXED &&
 	    request->head.content_length > policy->body_max_bytes)
 		return refuse(refusal, 413, ANSWER_BODY_TOO_LARGE);

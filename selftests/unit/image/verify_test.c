@@ -158,7 +158,7 @@ BREAK(route_flag_unknown, b->routes[0].flags |= 0x80)
 BREAK(route_not_last, b->routes[0].flags = 0)
 BREAK(route_predicates, b->routes[0].predicate_count = 1)
 BREAK(route_predicate_first, b->routes[0].predicate_first = 1)
-BREAK(route_reserved, b->routes[0].reserved = 1)
+BREAK(route_backend_id, b->routes[0].backend_id++)
 BREAK(route_backend, b->routes[0].backend = 99)
 BREAK(route_policy, b->routes[0].policy = IMAGE_NONE)
 BREAK(route_source, b->routes[0].source = 99)
@@ -248,7 +248,7 @@ static const struct {
 	CASE(route_not_last),
 	CASE(route_predicates),
 	CASE(route_predicate_first),
-	CASE(route_reserved),
+	CASE(route_backend_id),
 	CASE(route_backend),
 	CASE(route_policy),
 	CASE(route_source),
