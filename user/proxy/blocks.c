@@ -18,11 +18,11 @@ static const uint32_t class_bytes[BLOCK_CLASSES] = {
 
 enum { FLUSH_BLOCKS_MAX = 16, PIECES_MAX = 4 };
 
-void blocks_init(struct blocks *blocks, size_t bytes_max)
+void blocks_init(struct blocks *blocks, size_t max_bytes)
 {
+	*blocks = (struct blocks){ .max_bytes = max_bytes };
 	for (size_t i = 0; i < BLOCK_CLASSES; i++)
-		pool_init(&blocks->pools[i], class_bytes[i],
-			  bytes_max / BLOCK_CLASSES / class_bytes[i]);
+		pool_init(&blocks->pools[i], class_bytes[i], max_bytes / class_bytes[i]);
 }
 
 void blocks_release(struct blocks *blocks)
@@ -39,9 +39,12 @@ struct block *blocks_get(struct blocks *blocks, size_t room)
 
 		if (class_room < room)
 			continue;
+		if (blocks->used_bytes + class_bytes[i] > blocks->max_bytes)
+			return NULL;
 		block = pool_get(&blocks->pools[i]);
 		if (!block)
-			continue; /* a larger one does as well */
+			return NULL;
+		blocks->used_bytes += class_bytes[i];
 		*block = (struct block){ .room = (uint32_t)class_room, .class = i };
 		return block;
 	}
@@ -50,8 +53,10 @@ struct block *blocks_get(struct blocks *blocks, size_t room)
 
 void blocks_put(struct blocks *blocks, struct block *block)
 {
-	if (block)
-		pool_put(&blocks->pools[block->class], block);
+	if (!block)
+		return;
+	blocks->used_bytes -= class_bytes[block->class];
+	pool_put(&blocks->pools[block->class], block);
 }
 
 struct block *blocks_keep(struct blocks *blocks, struct str bytes)

@@ -20,9 +20,9 @@
 
 enum {
 	BLOCK_CLASSES = 4,
-	BLOCK_BYTES_MAX = 192 * 1024, /* room of the largest class, about */
-	/* One socket's unsent bytes: two scratch buffers full, and what TLS adds. */
-	QUEUE_BYTES_MAX = 512 * 1024,
+	BLOCK_BYTES_MAX = 320 * 1024, /* room of the largest class, about */
+	/* One socket's unsent bytes: a scratch buffer full, and what TLS adds. */
+	QUEUE_BYTES_MAX = 384 * 1024,
 };
 
 struct block {
@@ -35,14 +35,21 @@ struct block {
 
 struct blocks {
 	struct pool pools[BLOCK_CLASSES];
+	size_t used_bytes; /* of blocks in use */
+	size_t max_bytes;
 };
 
-/* @bytes_max: of all blocks together, about. */
-void blocks_init(struct blocks *blocks, size_t bytes_max);
+/* @max_bytes: of all blocks together. */
+void blocks_init(struct blocks *blocks, size_t max_bytes);
 void blocks_release(struct blocks *blocks);
 
 /* An empty block with room for @room bytes, or NULL: too many, or no memory left. */
 struct block *blocks_get(struct blocks *blocks, size_t room);
+/* Whether a quarter of the memory is in use: time to read less at once. */
+static inline bool blocks_are_scarce(const struct blocks *blocks)
+{
+	return blocks->used_bytes > blocks->max_bytes / 4;
+}
 /* Accepts NULL. */
 void blocks_put(struct blocks *blocks, struct block *block);
 /* A block that holds a copy of @bytes, or NULL. */

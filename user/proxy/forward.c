@@ -308,12 +308,13 @@ static bool wants_body(const struct stream *stream)
 	       upstream_is_drained(stream->upstream);
 }
 
-static size_t read_size(const struct body *body)
+static size_t read_size(const struct stream *stream)
 {
+	const struct body *body = &stream->request_body;
+	size_t size = worker_read_size(stream->worker);
+
 	/* Not into the next request: it may have to wait for long. */
-	if (body->kind == H1_BODY_FIXED && body->left < BODY_READ_BYTES)
-		return (size_t)body->left;
-	return BODY_READ_BYTES;
+	return body->kind == H1_BODY_FIXED && body->left < size ? (size_t)body->left : size;
 }
 
 void stream_on_input(struct stream *stream)
@@ -328,7 +329,7 @@ void stream_on_input(struct stream *stream)
 			loop_defer(&worker->loop, &conn->task);
 			return;
 		}
-		got = conn_receive(conn, worker->rx, read_size(&stream->request_body));
+		got = conn_receive(conn, worker->rx, read_size(stream));
 		if (got == -EAGAIN)
 			return;
 		if (got <= 0) {

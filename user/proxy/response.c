@@ -337,7 +337,7 @@ static bool take_some(struct stream *stream)
 	struct worker *worker = stream->worker;
 	struct upstream *upstream = stream->upstream;
 	size_t parked = stream->parked ? block_str(stream->parked).len : 0;
-	ssize_t got = upstream_receive(upstream, worker->rx + parked, BODY_READ_BYTES);
+	ssize_t got = upstream_receive(upstream, worker->rx + parked, worker_read_size(worker));
 
 	if (got == -EAGAIN)
 		return false;

@@ -57,7 +57,7 @@ static int move_to_endpoint(struct stream *stream)
 	}
 	if (!conn->has_input)
 		return 0;
-	got = conn_receive(conn, worker->rx, BODY_READ_BYTES);
+	got = conn_receive(conn, worker->rx, worker_read_size(worker));
 	if (got == -EAGAIN)
 		return 0;
 	if (got < 0)
@@ -100,7 +100,7 @@ static int move_to_client(struct stream *stream)
 		return shut_client(stream);
 	if (!upstream->has_input)
 		return 0;
-	got = upstream_receive(upstream, worker->rx, BODY_READ_BYTES);
+	got = upstream_receive(upstream, worker->rx, worker_read_size(worker));
 	if (got == -EAGAIN)
 		return 0;
 	if (got < 0)

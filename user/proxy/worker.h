@@ -39,7 +39,9 @@ enum {
 	SCRATCH_TAILROOM = 64,       /* a chunk's end, and the last chunk */
 	/* What is asked for in one recv while a head is expected, and while a body is. */
 	HEAD_READ_BYTES = 16 * 1024,
-	BODY_READ_BYTES = 128 * 1024,
+	BODY_READ_BYTES = 256 * 1024,
+	/* The same while a lot of what was read waits for slow sockets. */
+	BODY_READ_SCARCE_BYTES = 16 * 1024,
 	/* A parked head and a read behind it, or a read and what OpenSSL held back. */
 	SCRATCH_RX_BYTES = BODY_READ_BYTES + H1_HEAD_BYTES_DEFAULT + 32 * 1024,
 	/* Heads being built; answers of our own in the lower half, their location in the upper. */
@@ -123,6 +125,7 @@ struct worker {
 	bool is_accept_paused; /* no descriptors left; the heartbeat tries again */
 	bool is_draining;
 	struct loop_timer heartbeat;
+	uint64_t cpu_us; /* CPU time of the thread at the last one */
 };
 
 /*
@@ -151,6 +154,15 @@ static inline uint64_t worker_config_serial(const struct worker *worker)
 
 /* The present date as a field value, written once a second. */
 struct str worker_date(struct worker *worker);
+
+/*
+ * How much of a body to ask for at once. What a slow socket does not take has to be kept, so
+ * many slow sockets get less each: that is what bounds the memory of all of them.
+ */
+static inline size_t worker_read_size(const struct worker *worker)
+{
+	return blocks_are_scarce(&worker->blocks) ? BODY_READ_SCARCE_BYTES : BODY_READ_BYTES;
+}
 
 static inline bool worker_is_logging(const struct worker *worker)
 {
