@@ -291,10 +291,11 @@ static void on_signal(struct loop_watch *watch, uint32_t events)
 
 static int watch_signals(struct agent *agent, struct err *err)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 	int rc;
 
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -262,6 +262,9 @@ void reconcile_on_settled(struct reconcile *reconcile)
 {
 	const struct links *links = &reconcile->agent->links;
 
+	/* The first one is measured too: its way ends when the first proxy is at work. */
+	if (!links->current && !reconcile->agent->is_ready_said)
+		return;
 	if (reconcile->is_under_way && links_is_settled(links))
 		end(reconcile, links_is_in_force(links));
 }
@@ -271,8 +274,9 @@ static void on_due(struct loop_timer *timer)
 	struct reconcile *reconcile = CONTAINER_OF(timer, struct reconcile, timer);
 
 	if (reconcile->is_under_way) {
-		log_warning("agent", "generation %" PRIu64 " is not in force after %d ms",
-			    reconcile->generation, RECONCILE_SETTLE_MAX_MS);
+		if (reconcile->agent->links.current)
+			log_warning("agent", "generation %" PRIu64 " is not in force after %d ms",
+				    reconcile->generation, RECONCILE_SETTLE_MAX_MS);
 		end(reconcile, false);
 		return;
 	}
@@ -368,7 +372,7 @@ static int open_manifests(struct reconcile *reconcile, struct err *err)
 	if (options->manifests.len == 0)
 		return 0;
 	rc = source_dir_open(options->manifests.at, options->manifests.len, reconcile->store,
-				 &reconcile->source, err);
+			     &reconcile->source, err);
 
 	if (rc)
 		return rc;

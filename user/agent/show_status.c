@@ -14,9 +14,9 @@ static const struct view_column listener_columns[] = {
 };
 
 static const struct view_column worker_columns[] = {
-	{ "worker", VIEW_RIGHT },     { "cpu", VIEW_RIGHT },         { "state", VIEW_LEFT },
-	{ "generation", VIEW_RIGHT }, { "connections", VIEW_RIGHT }, { "requests", VIEW_RIGHT },
-	{ "errors_5xx", VIEW_RIGHT },
+	{ "worker", VIEW_RIGHT },     { "cpu", VIEW_RIGHT },          { "state", VIEW_LEFT },
+	{ "generation", VIEW_RIGHT }, { "connections", VIEW_RIGHT },  { "requests", VIEW_RIGHT },
+	{ "errors_5xx", VIEW_RIGHT }, { "busy_percent", VIEW_RIGHT },
 };
 
 static const struct view_column interface_columns[] = {
@@ -58,7 +58,7 @@ static const char *worker_text(const struct agent *agent, const struct counters 
 
 static void show_workers(struct view *view, const struct agent *agent)
 {
-	view_table_begin(view, "workers", worker_columns, 7);
+	view_table_begin(view, "workers", worker_columns, 8);
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
 		const struct counters *counters = &agent->counters[i];
 
@@ -71,6 +71,7 @@ static void show_workers(struct view *view, const struct agent *agent)
 		view_cell_u64(view, counter_read(&counters->connections_active));
 		view_cell_u64(view, counter_read(&counters->requests));
 		view_cell_u64(view, counter_read(&counters->responses_5xx));
+		view_cell_u64(view, agent->steering.beats[i].load_permille / 10);
 	}
 	view_table_end(view);
 }

@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { LOAD_STEP_PERMILLE = 50 };
+
 /* -------------------------------------------------------------------- which interfaces */
 
 struct interfaces {
@@ -232,9 +234,29 @@ void steering_sync_hosts(struct steering *steering, const struct plan *plan, uin
 	mem_free(wanted);
 }
 
-static struct datapath_worker look_at_worker(const struct agent *agent, uint32_t index)
+void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint64_t cpu_us)
 {
+	uint64_t wall_us = (heartbeat_ms - beat->heartbeat_ms) * (NS_PER_MS / NS_PER_US);
+	uint64_t permille;
+
+	if (heartbeat_ms <= beat->heartbeat_ms)
+		return;
+	permille = beat->heartbeat_ms && cpu_us >= beat->cpu_us
+			   ? (cpu_us - beat->cpu_us) * 1000 / wall_us
+			   : 0;
+	if (permille > 1000)
+		permille = 1000;
+	/* Coarse on purpose: whatever changes is a write to the map. */
+	beat->load_permille = (uint32_t)(permille - permille % LOAD_STEP_PERMILLE);
+	beat->heartbeat_ms = heartbeat_ms;
+	beat->cpu_us = cpu_us;
+}
+
+static struct datapath_worker look_at_worker(struct steering *steering, uint32_t index)
+{
+	const struct agent *agent = steering->agent;
 	const struct counters *counters = &agent->counters[index];
+	struct steering_beat *beat = &steering->beats[index];
 	const struct link *link = agent->links.current;
 	uint64_t heartbeat_ms = counter_read(&counters->heartbeat_ms);
 	uint64_t now_ms = clock_monotonic_ns() / NS_PER_MS;
@@ -243,6 +265,8 @@ static struct datapath_worker look_at_worker(const struct agent *agent, uint32_t
 		.connections = (uint32_t)counter_read(&counters->connections_active),
 	};
 
+	steering_beat_take(beat, heartbeat_ms, counter_read(&counters->worker_cpu_us));
+	worker.load_permille = beat->load_permille;
 	if (agent->is_draining)
 		worker.state = WORKER_STATE_DRAINING;
 	if (link && heartbeat_ms && now_ms > heartbeat_ms + STEERING_STALLED_MS)
@@ -257,7 +281,7 @@ void steering_update_workers(struct steering *steering)
 	if (!steering->datapath)
 		return;
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		struct datapath_worker now = look_at_worker(agent, i);
+		struct datapath_worker now = look_at_worker(steering, i);
 		struct datapath_worker *last = &steering->workers[i];
 		struct err err = { 0 };
 

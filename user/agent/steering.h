@@ -17,6 +17,13 @@ enum { STEERING_WORKERS_EVERY_MS = 250, STEERING_STALLED_MS = 3000 };
 
 struct agent;
 
+/* What a worker's counters said at its last heartbeat. */
+struct steering_beat {
+	uint64_t heartbeat_ms;
+	uint64_t cpu_us;
+	uint32_t load_permille; /* since the heartbeat before */
+};
+
 struct steering {
 	struct agent *agent;
 	struct datapath *datapath; /* NULL: there is none */
@@ -24,6 +31,7 @@ struct steering {
 	struct datapath_features features;
 	struct datapath_sync last_sync;
 	struct datapath_worker workers[WORKERS_MAX]; /* as last told to the datapath */
+	struct steering_beat beats[WORKERS_MAX];
 	struct loop_timer timer;
 };
 
@@ -36,5 +44,8 @@ void steering_close(struct steering *steering, bool detaches);
 void steering_sync_hosts(struct steering *steering, const struct plan *plan, uint64_t generation);
 /* Tells the datapath what workers do; also called when that may have changed. */
 void steering_update_workers(struct steering *steering);
+
+/* Takes up a new heartbeat, where there is one. */
+void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint64_t cpu_us);
 
 #endif

@@ -26,13 +26,14 @@ static void exec_proxy(const struct options *options)
 	char level[16], path[4096];
 	const char *const arguments[] = { "sluice",      "proxy", "--control", path,
 					  "--log-level", level,   NULL };
+	const struct sigaction normal = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	snprintf(level, sizeof(level), "%s", log_level_name(options->log_level));
 	snprintf(path, sizeof(path), "%s/%s", options->run_dir, CONTROL_SOCKET_NAME);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	sigaction(SIGPIPE, &normal, NULL);
 	setpgid(0, 0);
 	execv("/proc/self/exe", (char *const *)arguments); /* execv has no const */
 	_exit(EXIT_NO_EXEC);

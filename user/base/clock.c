@@ -24,6 +24,11 @@ uint64_t clock_wall_ns(void)
 	return frozen_wall_ns ? frozen_wall_ns : read_clock_ns(CLOCK_REALTIME);
 }
 
+uint64_t clock_thread_cpu_ns(void)
+{
+	return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clock_freeze(uint64_t monotonic_ns, uint64_t wall_ns)
 {
 	frozen_monotonic_ns = monotonic_ns;

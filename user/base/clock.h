@@ -16,6 +16,8 @@
 
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
+/* CPU time that the calling thread has used. Costs a system call; never frozen. */
+uint64_t clock_thread_cpu_ns(void);
 
 /* Both clocks stand at these values from now on; 0, 0 lets them run again. For tests. */
 void clock_freeze(uint64_t monotonic_ns, uint64_t wall_ns);

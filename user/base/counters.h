@@ -44,7 +44,8 @@
 	X(downstream_sent_bytes, "Bytes sent to clients, before TLS")                              \
 	X(upstream_received_bytes, "Bytes received from endpoints")                                \
 	X(upstream_sent_bytes, "Bytes sent to endpoints")                                          \
-	X(access_log_dropped, "Access log lines dropped because the log was too slow")
+	X(access_log_dropped, "Access log lines dropped because the log was too slow")             \
+	X(worker_cpu_us, "CPU time that the workers used, in microseconds")
 
 /* X(field, help). Levels that go up and down; the metric is named sluice_<field>. */
 #define GAUGES_EACH(X)                                                                             \

@@ -28,7 +28,7 @@ enum {
 	KEEPALIVE_TIMEOUT_DEFAULT_MS = 75 * 1000,
 	UPSTREAM_IDLE_TIMEOUT_DEFAULT_MS = 60 * 1000,
 	PARSERS_MAX = 65536,
-	HEARTBEAT_MS = 1000,
+	HEARTBEAT_MS = 500,
 };
 
 struct worker_settings worker_settings_default(void)
@@ -59,10 +59,22 @@ struct str worker_date(struct worker *worker)
 	return str_of(worker->date_text, DATE_BYTES);
 }
 
+/* Since the last heartbeat; the counter outlives the thread, so it gets differences. */
+static uint64_t take_cpu_us(struct worker *worker)
+{
+	uint64_t now_us = clock_thread_cpu_ns() / NS_PER_US;
+	uint64_t taken_us = now_us - worker->cpu_us;
+
+	worker->cpu_us = now_us;
+	return taken_us;
+}
+
 static void on_heartbeat(struct loop_timer *timer)
 {
 	struct worker *worker = CONTAINER_OF(timer, struct worker, heartbeat);
 
+	/* The agent sees from these two how busy the thread is. */
+	counter_add(&worker->counters->worker_cpu_us, take_cpu_us(worker));
 	counter_set(&worker->counters->heartbeat_ms, worker->loop.now_ms);
 	if (worker->is_accept_paused && !worker->is_draining) {
 		worker->is_accept_paused = false;
