@@ -236,6 +236,7 @@ static void begin_end(struct agent *agent)
 	uint32_t grace_ms = agent->options->grace_ms;
 
 	agent->is_draining = true;
+	cluster_give_up_lease(&agent->cluster);
 	if (agent->options->command == COMMAND_AGENT) {
 		stop(agent, 0);
 		return;

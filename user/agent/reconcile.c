@@ -67,10 +67,14 @@ static uint64_t hash_finding(const struct finding *finding)
 static void log_finding(const struct finding *finding)
 {
 	struct buf line;
+	struct str text, level;
 
 	buf_init(&line, 0);
 	finding_format(finding, &line);
-	log_at(level_of(finding->level), "config", "%.*s", STR_ARG(buf_str(&line)));
+	text = buf_str(&line);
+	str_take_part(&text, ' ', &level); /* the log says it in its own words */
+	text = str_trim(text);
+	log_at(level_of(finding->level), "config", "%.*s", STR_ARG(text));
 	buf_release(&line);
 }
 
@@ -116,6 +120,7 @@ static void gather_findings(struct reconcile *reconcile)
 	findings_append(&reconcile->all, &reconcile->route_findings);
 	findings_append(&reconcile->all, &reconcile->endpoint_findings);
 	say_new(reconcile);
+	cluster_on_findings(&reconcile->agent->cluster, &reconcile->all);
 }
 
 size_t reconcile_count_findings(const struct reconcile *reconcile, enum finding_level level)
@@ -247,8 +252,10 @@ static void measure(struct reconcile *reconcile)
 static void end(struct reconcile *reconcile, bool is_in_force)
 {
 	reconcile->is_under_way = false;
-	if (is_in_force)
+	if (is_in_force) {
 		measure(reconcile);
+		cluster_on_in_force(&reconcile->agent->cluster);
+	}
 	if (reconcile->has_new_plan) {
 		steering_sync_hosts(&reconcile->agent->steering, &reconcile->output.plan,
 				    reconcile->generation);
@@ -424,11 +431,11 @@ void reconcile_close(struct reconcile *reconcile)
 {
 	if (!reconcile->agent)
 		return;
+	cluster_close(&reconcile->agent->cluster);
 	loop_timer_clear(&reconcile->agent->loop, &reconcile->timer);
 	compile_output_release(&reconcile->output);
 	compiler_free(reconcile->compiler);
 	source_dir_close(reconcile->source);
-	cluster_close(&reconcile->agent->cluster);
 	store_free(reconcile->store);
 	findings_release(&reconcile->route_findings);
 	findings_release(&reconcile->endpoint_findings);

@@ -182,6 +182,24 @@ static void show_workers(struct view *view, const struct agent *agent,
 		view_printf(view, "workers", "%u from %u on", spread, vhost->owner_first);
 }
 
+/* The image's own words; JSON has the facts alone. */
+static void show_reasons(struct view *view, const struct image *image, const struct asked *asked)
+{
+	struct buf reasons;
+	struct str text;
+
+	if (view->is_json)
+		return;
+	buf_init(&reasons, 0);
+	image_explain(image, asked->authority, asked->path, &reasons);
+	text = buf_str(&reasons);
+	while (text.len && text.at[text.len - 1] == '\n')
+		text.len--;
+	view_line(view, STR(""));
+	view_line(view, text);
+	buf_release(&reasons);
+}
+
 static void show_found(struct view *view, const struct agent *agent, const struct asked *asked,
 		       const struct found *found)
 {
@@ -203,16 +221,9 @@ static void show_found(struct view *view, const struct agent *agent, const struc
 		show_certificate(view, &publisher->certs, found->host);
 	if (match->vhost)
 		show_workers(view, agent, match->vhost);
+	show_reasons(view, &publisher->image, asked);
 	if (match->backend)
 		show_endpoint_table(view, publisher, match->backend, 1);
-}
-
-/* The image's own words, behind the facts; they end in a line feed. */
-static void add_reasons(struct buf *out, const struct publisher *publisher,
-			const struct asked *asked)
-{
-	buf_add_char(out, '\n');
-	image_explain(&publisher->image, asked->authority, asked->path, out);
 }
 
 void show_explain(const struct admin_request *request, struct admin_answer *answer)
@@ -240,7 +251,5 @@ void show_explain(const struct admin_request *request, struct admin_answer *answ
 	view_begin(&view, &answer->body, request->is_json);
 	show_found(&view, agent, &asked, &found);
 	view_end(&view);
-	if (!request->is_json)
-		add_reasons(&answer->body, &agent->publisher, &asked);
 	mem_free(room);
 }
