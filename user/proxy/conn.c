@@ -408,7 +408,7 @@ static void flush(struct conn *conn)
 
 	if (rc == -EAGAIN) {
 		loop_timer_set(&worker->loop, &conn->timer,
-			       worker->loop.now_ms + CONN_SEND_TIMEOUT_MS);
+			       worker->loop.now_ms + worker->settings->client_send_timeout_ms);
 		return;
 	}
 	if (rc < 0) {

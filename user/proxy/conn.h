@@ -49,8 +49,6 @@ enum conn_state {
 enum {
 	CONN_FORWARDED_BYTES = 224,
 	CONN_HANDSHAKE_TIMEOUT_MS = 10 * 1000,
-	CONN_SEND_TIMEOUT_MS = 60 * 1000, /* longest gap between two sends to a slow client */
-	CONN_BODY_TIMEOUT_MS = 60 * 1000, /* the same between two pieces of a request's body */
 	CONN_LINGER_MS = 2 * 1000,
 	CONN_LINGER_BYTES_MAX = 512 * 1024, /* thrown away before the connection is reset */
 	/* While draining: a connection that was idle this long is closed. */

@@ -157,9 +157,10 @@ int conn_send(struct conn *conn, struct str bytes, bool is_last)
 
 int conn_wait_writable(struct conn *conn)
 {
-	struct loop *loop = &conn->worker->loop;
+	struct worker *worker = conn->worker;
+	struct loop *loop = &worker->loop;
 
-	loop_timer_set(loop, &conn->timer, loop->now_ms + CONN_SEND_TIMEOUT_MS);
+	loop_timer_set(loop, &conn->timer, loop->now_ms + worker->settings->client_send_timeout_ms);
 	if (conn->is_write_watched || !conn->is_watched)
 		return 0;
 	conn->is_write_watched = true;

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#include "proxy/tunnel.h"
+
 static void set_upstream_timer(struct stream *stream, uint32_t timeout_ms)
 {
 	struct loop *loop = &stream->worker->loop;
@@ -80,8 +82,13 @@ static int send_request(struct stream *stream, struct str body)
 /* On a pooled connection to @endpoint: true when that was done, or the stream is over. */
 static bool send_pooled(struct stream *stream, const struct endpoint *endpoint, struct str body)
 {
+	/* What cannot be sent again is worth a look whether the endpoint is still there. */
+	bool is_precious = !stream->is_idempotent || !stream->request_body.is_done || body.len > 0;
+
 	while ((stream->upstream = upstream_take(stream->worker, endpoint, stream))) {
-		int rc = send_request(stream, body);
+		int rc = is_precious && upstream_has_ended(stream->upstream)
+				 ? -EAGAIN
+				 : send_request(stream, body);
 
 		if (rc == 0)
 			return true;
@@ -336,8 +343,7 @@ void stream_on_input(struct stream *stream)
 			conn_lose(conn, ANSWER_CLIENT_GONE);
 			return;
 		}
-		loop_timer_set(&worker->loop, &conn->timer,
-			       worker->loop.now_ms + CONN_BODY_TIMEOUT_MS);
+		stream_expect_body(stream);
 		if (!forward_body(stream, worker->rx, (size_t)got))
 			return;
 	}
@@ -345,7 +351,13 @@ void stream_on_input(struct stream *stream)
 
 void stream_on_upstream_drained(struct stream *stream)
 {
+	if (stream->state == STREAM_TUNNEL) {
+		tunnel_pump(stream);
+		return;
+	}
 	expect_progress(stream);
+	if (!stream->request_body.is_done)
+		stream_expect_body(stream);
 	if (stream->conn->has_input || stream->conn->ahead)
 		conn_advance(stream->conn);
 }

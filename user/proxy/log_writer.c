@@ -2,25 +2,38 @@
 /* log_writer: see log_writer.h. */
 #include "proxy/log_writer.h"
 
-#include <sys/uio.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/container.h"
 
+/* A pipe that has this much room says that it can be written to; pipe(7). */
+enum { PIPE_ROOM = PIPE_BUF };
+
+/* How many bytes the log takes now without making us wait. */
+static size_t room_of(const struct log_writer *writer)
+{
+	struct pollfd log = { .fd = writer->fd, .events = POLLOUT };
+
+	if (writer->is_file)
+		return LOG_RING_BYTES;
+	return poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) ? PIPE_ROOM : 0;
+}
+
 static void flush_ring(struct log_writer *writer, struct log_ring *ring)
 {
 	struct str runs[2];
-	struct iovec iov[2];
-	ssize_t written;
+	size_t room;
 
-	if (log_ring_peek(ring, runs) == 0)
-		return;
-	for (int i = 0; i < 2; i++)
-		iov[i] = (struct iovec){ (char *)runs[i].at, runs[i].len }; /* only read */
-	written = writev(writer->fd, iov, 2);
-	/* A line may be cut where the log takes no more; its rest comes first the next time. */
-	if (written > 0)
+	while (log_ring_peek(ring, runs) > 0 && (room = room_of(writer)) > 0) {
+		ssize_t written =
+			write(writer->fd, runs[0].at, runs[0].len < room ? runs[0].len : room);
+
+		if (written <= 0)
+			return;
 		log_ring_take(ring, (size_t)written);
+	}
 }
 
 void log_writer_flush(struct log_writer *writer)
@@ -50,6 +63,7 @@ void log_writer_set(struct log_writer *writer, int fd)
 		close(writer->fd);
 	}
 	writer->fd = fd;
+	writer->is_file = fd >= 0 && lseek(fd, 0, SEEK_CUR) >= 0;
 	workers_set_logging(writer->workers, fd >= 0);
 	if (fd >= 0)
 		loop_timer_set(writer->loop, &writer->timer, writer->loop->now_ms + LOG_WRITER_MS);

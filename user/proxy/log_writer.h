@@ -2,8 +2,8 @@
 /*
  * log_writer: carries access log lines from the workers' rings to the log.
  *
- * Every LOG_WRITER_MS, all that stands in a ring with one writev. A log that is slow
- * holds up this thread alone: the rings fill, workers drop lines and count them.
+ * Every LOG_WRITER_MS, and never waiting: a pipe gets what it has room for. When the
+ * log is too slow the rings fill, and workers drop lines and count them.
  */
 #ifndef SLUICE_PROXY_LOG_WRITER_H
 #define SLUICE_PROXY_LOG_WRITER_H
@@ -16,7 +16,8 @@ struct log_writer {
 	struct loop *loop;
 	struct workers *workers;
 	struct loop_timer timer;
-	int fd; /* owned; -1: no log */
+	int fd;       /* owned; -1: no log */
+	bool is_file; /* takes any number of bytes at once */
 };
 
 void log_writer_init(struct log_writer *writer, struct loop *loop, struct workers *workers);

@@ -46,6 +46,7 @@ static const int allowed[] = {
 	__NR_read,
 	__NR_write,
 	__NR_writev,
+	__NR_ppoll,
 	__NR_eventfd2,
 	__NR_dup,
 	__NR_dup3,

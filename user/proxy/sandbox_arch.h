@@ -8,7 +8,7 @@
 
 #if defined(__x86_64__)
 #define SANDBOX_ARCH       AUDIT_ARCH_X86_64
-#define SANDBOX_OLD_CALLS  __NR_epoll_wait,
+#define SANDBOX_OLD_CALLS  __NR_epoll_wait, __NR_poll,
 #define SANDBOX_OLD_DENIED __NR_open, __NR_access, __NR_readlink, __NR_stat,
 #elif defined(__aarch64__)
 #define SANDBOX_ARCH AUDIT_ARCH_AARCH64

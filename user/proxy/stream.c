@@ -79,8 +79,7 @@ static void send_on(struct stream *stream, const struct h1_request *request, str
 		return;
 	}
 	if (!stream->request_body.is_done)
-		loop_timer_set(&worker->loop, &stream->conn->timer,
-			       worker->loop.now_ms + CONN_BODY_TIMEOUT_MS);
+		stream_expect_body(stream);
 	forward_begin(stream, body);
 }
 
@@ -246,6 +245,14 @@ void stream_answer(struct stream *stream, unsigned status, enum answer_reason re
 
 /* ------------------------------------------------------------------- the clock */
 
+void stream_expect_body(struct stream *stream)
+{
+	struct worker *worker = stream->worker;
+
+	loop_timer_set(&worker->loop, &stream->conn->timer,
+		       worker->loop.now_ms + worker->settings->client_body_timeout_ms);
+}
+
 void stream_on_client_due(struct stream *stream)
 {
 	struct conn *conn = stream->conn;
@@ -266,6 +273,8 @@ void stream_on_client_due(struct stream *stream)
 	} else if (is_body_awaited && stream->state == STREAM_ANSWERED) {
 		worker_count(worker, downstream_timeouts);
 		stream_break(stream, ANSWER_BODY_TOO_SLOW);
+	} else if (!stream->request_body.is_done) {
+		/* Now it is the endpoint that is waited for, by its own timer; later the client. */
+		stream_expect_body(stream);
 	}
-	/* Otherwise it is the endpoint that is waited for; its own timer watches that. */
 }

@@ -109,6 +109,9 @@ size_t stream_begin(struct conn *conn, const struct h1_request *request, char *r
 /* A stream for a head that cannot be served: answers @status, and that is all. */
 void stream_refuse(struct conn *conn, unsigned status, enum answer_reason reason);
 
+/* More of the request's body has to come within the client's time. */
+void stream_expect_body(struct stream *stream);
+
 /* The connection's timer in CONN_STREAM and CONN_TUNNEL. */
 void stream_on_client_due(struct stream *stream);
 /* The client's connection has bytes, or took all that waited. */

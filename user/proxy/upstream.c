@@ -215,6 +215,14 @@ struct upstream *upstream_take(struct worker *worker, const struct endpoint *end
 	return NULL;
 }
 
+bool upstream_has_ended(const struct upstream *upstream)
+{
+	char byte;
+
+	/* Bytes that nobody asked for are as bad as an end. */
+	return recv(upstream->watch.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN;
+}
+
 void upstream_park(struct upstream *upstream)
 {
 	struct worker *worker = upstream->worker;

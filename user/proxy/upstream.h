@@ -49,6 +49,8 @@ struct upstream {
 /* An idle connection to @endpoint for @stream, or NULL. */
 struct upstream *upstream_take(struct worker *worker, const struct endpoint *endpoint,
 			       struct stream *stream);
+/* Whether the endpoint has closed it, though no event told so yet. One system call. */
+bool upstream_has_ended(const struct upstream *upstream);
 /* A new one, connecting; NULL when that fails at once. */
 struct upstream *upstream_connect(struct worker *worker, const struct endpoint *endpoint,
 				  struct stream *stream, uint32_t timeout_ms);

@@ -26,6 +26,7 @@ enum {
 	UPSTREAM_IDLE_DEFAULT = 512,
 	REQUEST_HEAD_TIMEOUT_DEFAULT_MS = 10 * 1000,
 	KEEPALIVE_TIMEOUT_DEFAULT_MS = 75 * 1000,
+	CLIENT_GAP_DEFAULT_MS = 60 * 1000,
 	UPSTREAM_IDLE_TIMEOUT_DEFAULT_MS = 60 * 1000,
 	PARSERS_MAX = 65536,
 	HEARTBEAT_MS = 500,
@@ -39,6 +40,8 @@ struct worker_settings worker_settings_default(void)
 		.upstream_idle_max = UPSTREAM_IDLE_DEFAULT,
 		.request_head_timeout_ms = REQUEST_HEAD_TIMEOUT_DEFAULT_MS,
 		.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_DEFAULT_MS,
+		.client_send_timeout_ms = CLIENT_GAP_DEFAULT_MS,
+		.client_body_timeout_ms = CLIENT_GAP_DEFAULT_MS,
 		.upstream_idle_timeout_ms = UPSTREAM_IDLE_TIMEOUT_DEFAULT_MS,
 	};
 }

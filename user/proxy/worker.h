@@ -60,6 +60,8 @@ struct worker_settings {
 	uint32_t upstream_idle_max; /* to one endpoint, each worker */
 	uint32_t request_head_timeout_ms;
 	uint32_t keepalive_timeout_ms;
+	uint32_t client_send_timeout_ms; /* longest gap between two sends to a slow client */
+	uint32_t client_body_timeout_ms; /* the same between two pieces of a request's body */
 	uint32_t upstream_idle_timeout_ms;
 };
 

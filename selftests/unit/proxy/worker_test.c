@@ -37,6 +37,8 @@ static int begin(void **state)
 	site_init(&site, 1);
 	site.settings.request_head_timeout_ms = 300;
 	site.settings.keepalive_timeout_ms = 1500;
+	site.settings.client_body_timeout_ms = 300;
+	site.settings.client_send_timeout_ms = 1000;
 	site_make_workers(&site);
 	site_add_route(&site, "a.test", "/", BACKEND_SERVER);
 	site_add_route(&site, "a.test", "/nobody", BACKEND_NOBODY);
@@ -575,6 +577,61 @@ static void test_client_that_goes_away(void **state)
 	assert_int_equal(counter_read(&site.counters[0].streams_active), 0);
 }
 
+static void test_slow_body_is_408(void **state)
+{
+	struct client client = client_open(&site.http[0]);
+
+	(void)state;
+	client_say(&client, "POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\n12");
+	usleep(200000);
+	client_say(&client, "34");
+	assert_true(client_wait_closed(&client));
+	assert_int_equal(strncmp(client.text, "HTTP/1.1 408 Request Timeout\r\n", 30), 0);
+	client_close(&client);
+
+	/* The time begins anew when a slow endpoint has taken what came before. */
+	client = client_open(&site.http[0]);
+	client_say(&client,
+		   "POST /sleepy HTTP/1.1\r\nHost: a.test\r\nContent-Length: 16777216\r\n\r\n");
+	for (int i = 0; i < 1000; i++)
+		client_say(&client, "some bytes that fill whatever holds them until it is full.");
+	usleep(900000);
+	assert_true(client_wait_closed(&client));
+	assert_int_equal(strncmp(client.text, "HTTP/1.1 408 Request Timeout\r\n", 30), 0);
+	client_close(&client);
+}
+
+static void test_client_that_reads_nothing_is_cut(void **state)
+{
+	struct client client = client_open(&site.http[0]);
+	uint64_t before = counter_read(&site.counters[0].downstream_timeouts);
+
+	(void)state;
+	client_say(&client, GET("/big33554432"));
+	for (int i = 0; i < 4000; i++, usleep(1000))
+		if (counter_read(&site.counters[0].downstream_timeouts) > before)
+			break;
+	assert_int_equal(counter_read(&site.counters[0].downstream_timeouts), before + 1);
+	client_close(&client);
+}
+
+static void test_post_finds_a_living_connection(void **state)
+{
+	struct client client = client_open(&site.http[0]);
+
+	(void)state;
+	/* /eof leaves none behind, /len one that is good: neither may fail a POST. */
+	for (int i = 0; i < 20; i++) {
+		assert_true(client_ask(&client, i % 2 ? GET("/eof") : GET("/len"),
+				       i % 2 ? "0\r\n\r\n" : "hello"));
+		assert_true(client_ask(&client,
+				       "POST /body HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2"
+				       "\r\n\r\nxy",
+				       "2 bytes"));
+	}
+	client_close(&client);
+}
+
 /* --------------------------------------------------------------------- tunnels */
 
 static const char websocket[] = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\n"
@@ -682,6 +739,9 @@ int main(void)
 		cmocka_unit_test(test_slow_client_is_waited_for_in_little_memory),
 		cmocka_unit_test(test_slow_endpoint_is_waited_for),
 		cmocka_unit_test(test_client_that_goes_away),
+		cmocka_unit_test(test_slow_body_is_408),
+		cmocka_unit_test(test_client_that_reads_nothing_is_cut),
+		cmocka_unit_test(test_post_finds_a_living_connection),
 		cmocka_unit_test(test_tunnel),
 		cmocka_unit_test(test_configs_replace_each_other_under_load),
 		cmocka_unit_test(test_nothing_is_left),
