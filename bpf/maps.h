@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "contract.h"
+#include "scratch.h"
 
 /* Which address and port is which listener. */
 struct {
@@ -72,6 +73,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stats);
 } stats SEC(".maps");
+
+/* One row: where this CPU reads a first payload. Not pinned: nothing of it lasts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct window);
+} windows SEC(".maps");
 
 /* Counters by host id. */
 struct {

@@ -15,7 +15,8 @@
 #include <stdbool.h>
 
 #include "flow.h"
-#include "host.h"
+#include "host_http.h"
+#include "host_tls.h"
 #include "maps.h"
 #include "packet.h"
 #include "verdict.h"
@@ -143,31 +144,29 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	return bpf_map_lookup_elem(&listeners, &key);
 }
 
-/* Reads the host of the first payload into @name. 0, or -1 where there is none. */
+/* Reads the host of the first payload into window->name. 0, or -1 where there is none. */
 static __always_inline int read_host(const struct payload *payload, enum listener_protocol protocol,
-				     struct host_name *name)
+				     struct window *window)
 {
 	if (protocol == LISTENER_PROTOCOL_TLS)
-		return host_read_tls(payload, name);
+		return host_read_tls(payload, window);
 	if (protocol == LISTENER_PROTOCOL_HTTP)
-		return host_read_http(payload, name);
+		return host_read_http(payload, window);
 	return -1;
 }
 
-/* The entry of the host in @name: its own, else that of its wildcard, else that for all. */
-static __always_inline struct host_value *find_host(struct steering *s,
-						    const struct payload *payload,
-						    struct host_name *name)
+/* The entry of the host in window->name: its own, else that of its wildcard, else that for all. */
+static __always_inline struct host_value *find_host(struct steering *s, struct window *window)
 {
-	struct host_key key = { .hash = host_hash(hash_key.k0, hash_key.k1, name) };
+	struct host_key key = { .hash = host_hash(hash_key.k0, hash_key.k1, &window->name) };
 	struct host_value *host = bpf_map_lookup_elem(&hosts, &key);
 
 	if (host) {
 		count(&s->stats->host_exact);
 		return host;
 	}
-	if (host_to_wildcard(payload, name) == 0) {
-		key.hash = host_hash(hash_key.k0, hash_key.k1, name);
+	if (window_to_wildcard(window) == 0) {
+		key.hash = host_hash(hash_key.k0, hash_key.k1, &window->name);
 		host = bpf_map_lookup_elem(&hosts, &key);
 		if (host) {
 			count(&s->stats->host_wildcard);
@@ -313,22 +312,20 @@ static __noinline void remember_flow(struct steering *s, __u32 worker, __u32 hos
 		count(&s->stats->flow_created);
 }
 
-/*
- * The first payload of a flow that is not known: its host says whose it is. The
- * name takes most of BPF's 512 bytes of stack, so what need not be inline is not.
- */
+/* The first payload of a flow that is not known: its host says whose it is. */
 static __noinline enum verdict dispatch(struct xdp_md *ctx, struct steering *s,
 					enum listener_protocol protocol)
 {
 	struct payload payload = { ctx, s->packet.payload_pos, s->packet.payload_end };
-	struct host_name name = { 0 };
+	struct window *window;
 	struct host_value *host;
 	enum verdict verdict;
-	__u32 worker;
+	__u32 worker, row = 0;
 
-	if (read_host(&payload, protocol, &name))
+	window = bpf_map_lookup_elem(&windows, &row);
+	if (!window || read_host(&payload, protocol, window))
 		return pass(&s->stats->pass_no_host);
-	host = find_host(s, &payload, &name);
+	host = find_host(s, window);
 	if (!host)
 		return pass(&s->stats->pass_host_unknown);
 	verdict = obey_policy(s, host);

@@ -17,3 +17,16 @@ check-bpf: $(BPF_TEST_BIN) ## BPF programs and the datapath in the running kerne
 
 # The fuzz targets of datapath link the loader, and with it the skeletons.
 $(filter $(BUILD)/fuzz/datapath_%,$(FUZZ:%=$(BUILD)/fuzz/%)): | $(BPF_SKEL)
+
+# What a packet costs: the programs in a loop of their own.
+$(BUILD)/bpf/steer_loop.bpf.o: selftests/bench/steer_loop.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)llvm-strip -g $@ 2>/dev/null || true
+-include $(BUILD)/bpf/steer_loop.bpf.d
+$(BUILD)/bench/datapath_bench: $(BUILD)/gen/steer_loop.skel.h
+
+.PHONY: bench-datapath
+bench-datapath: $(BUILD)/bench/datapath_bench ## nanoseconds a packet in XDP, kind by kind (root)
+	$(Q)$< $(BENCH_ARGS)

@@ -16,33 +16,35 @@
 
 #include "base/mem.h"
 #include "base/siphash.h"
-#include "bpf/host.h"
+#include "bpf/host_http.h"
+#include "bpf/host_tls.h"
 #include "datapath/datapath.h"
 #include "selftests/bpf/builder.h"
 
 static const struct host_hash_key key = { 0x0123456789abcdefull, 0xfedcba9876543210ull };
 
 /* Reads the host of @bytes and returns it as text, "" for none, and its wildcard beside it. */
-static void read_host(int (*read)(const struct payload *, struct host_name *), struct str bytes,
+static void read_host(int (*read)(const struct payload *, struct window *), struct str bytes,
 		      char name_text[300], char wildcard_text[300])
 {
 	uint8_t *copy = mem_new(bytes.len ? bytes.len : 1, 1);
 	struct payload payload = { .source = copy, .pos = 0, .end = (uint32_t)bytes.len };
-	struct host_name name;
+	static struct window window;
 
-	memset(&name, 0xee, sizeof(name)); /* what stood there before must not matter */
+	memset(&window, 0xee, sizeof(window)); /* what stood there before must not matter */
 	memcpy(copy, bytes.at, bytes.len);
 	name_text[0] = wildcard_text[0] = 0;
-	if (read(&payload, &name) == 0) {
-		snprintf(name_text, 300, "%.*s", (int)name.len, (const char *)name.words);
-		if (host_to_wildcard(&payload, &name) == 0)
-			snprintf(wildcard_text, 300, "%.*s", (int)name.len,
-				 (const char *)name.words);
+	if (read(&payload, &window) == 0) {
+		snprintf(name_text, 300, "%.*s", (int)window.name.len,
+			 (const char *)window.name.words);
+		if (window_to_wildcard(&window) == 0)
+			snprintf(wildcard_text, 300, "%.*s", (int)window.name.len,
+				 (const char *)window.name.words);
 	}
 	mem_free(copy);
 }
 
-static void check(const char *case_name, int (*read)(const struct payload *, struct host_name *),
+static void check(const char *case_name, int (*read)(const struct payload *, struct window *),
 		  struct str bytes, const char *host, const char *wildcard)
 {
 	char name[300], wild[300];
@@ -312,14 +314,14 @@ static void hashes_the_wildcard_as_written(void **state)
 {
 	const char *request = "GET / HTTP/1.1\r\nHost: Shop.Example.com:80\r\n\r\n";
 	struct payload payload = { (const uint8_t *)request, 0, (uint32_t)strlen(request) };
-	struct host_name name = { 0 };
+	static struct window window;
 
 	(void)state;
-	assert_int_equal(host_read_http(&payload, &name), 0);
-	assert_int_equal(host_hash(key.k0, key.k1, &name),
+	assert_int_equal(host_read_http(&payload, &window), 0);
+	assert_int_equal(host_hash(key.k0, key.k1, &window.name),
 			 datapath_host_key(key, STR("shop.example.com")).hash);
-	assert_int_equal(host_to_wildcard(&payload, &name), 0);
-	assert_int_equal(host_hash(key.k0, key.k1, &name),
+	assert_int_equal(window_to_wildcard(&window), 0);
+	assert_int_equal(host_hash(key.k0, key.k1, &window.name),
 			 datapath_host_key(key, STR("*.example.com")).hash);
 }
 

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * datapath: what one packet costs in xdp_steer, in the kernel, without a network.
+ *
+ * BPF_PROG_TEST_RUN times the program alone. Each kind of packet is set against
+ * an empty program in the same round (steer_loop.bpf.c says which), and the
+ * medians of the rounds are compared: other work on the machine then touches both
+ * alike.
+ *
+ *   datapath_bench [rounds]
+ */
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/mem.h"
+#include "datapath/datapath.h"
+#include "selftests/bpf/builder.h"
+#include "selftests/bpf/lab.h"
+#include "steer_loop.skel.h"
+
+enum { ROUNDS = 41, ROUNDS_MAX = 10000, HOSTS = 10000, REPEATS = 1000 };
+
+/* What is to be done before each run of a kind of packet. */
+enum kind { KIND_KNOWN, KIND_FIRST, KIND_ANSWERED };
+
+static struct steer_loop *skeleton;
+
+#define BROWSER                                                                                    \
+	"GET /a/page?with=query HTTP/1.1\r\nConnection: keep-alive\r\nPragma: no-cache\r\n"        \
+	"sec-ch-ua: \"Chromium\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\nsec-ch-ua-mobile: ?0\r\n"  \
+	"sec-ch-ua-platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\n"                        \
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "      \
+	"Chrome/124.0.0.0 Safari/537.36\r\nAccept: text/html,application/xhtml+xml,"               \
+	"application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\nSec-Fetch-Site: none\r\n"        \
+	"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"                                 \
+	"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"          \
+	"Cookie: session=0123456789abcdef0123456789abcdef\r\nHost: h05000.example.com\r\n\r\n"
+
+static const struct {
+	const char *name;
+	struct frame_spec frame;
+	const char *hello_name; /* NULL: the payload is in frame */
+	enum kind kind;
+} cases[] = {
+	{ "not ours", { .local_port = 22 }, NULL, KIND_FIRST },
+	{ "known flow", { .payload = STR_INIT("more") }, NULL, KIND_KNOWN },
+	{ "known flow, IPv6", { .is_ipv6 = true, .payload = STR_INIT("more") }, NULL, KIND_KNOWN },
+	{ "unknown flow, no payload", { 0 }, NULL, KIND_FIRST },
+	{ "first GET, small",
+	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: h05000.example.com\r\n"
+				"User-Agent: curl/8.0\r\nAccept: */*\r\n\r\n") },
+	  NULL,
+	  KIND_FIRST },
+	{ "first GET, browser, Host last", { .payload = STR_INIT(BROWSER) }, NULL, KIND_FIRST },
+	{ "first ClientHello", { .local_port = 443 }, "h05000.example.com", KIND_FIRST },
+	{ "unknown host",
+	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: nobody.example.org\r\n\r\n") },
+	  NULL,
+	  KIND_FIRST },
+};
+
+enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+/* ---- the world ------------------------------------------------------------------------------ */
+
+static void must(int code, const char *what)
+{
+	if (code == 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void write_listener(const char *any, uint16_t port, enum listener_protocol protocol)
+{
+	struct addr addr = { 0 };
+	struct listener_key key = { .port = port };
+	struct listener_value value = { .id = port % LISTENERS_MAX, .protocol = protocol };
+
+	addr_parse_ip(str_from_c(any), &addr);
+	memcpy(key.address, addr.ip, 16);
+	must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.listeners), &key, &value, 0),
+	     "listener");
+}
+
+static void write_hosts(void)
+{
+	struct host_hash_key hash_key = { 1, 2 };
+
+	for (uint32_t i = 0; i < HOSTS; i++) {
+		struct host_value value = { .host_id = i, .worker_spread = 1 };
+		struct host_key key;
+
+		snprintf(value.name, sizeof(value.name), "h%05u.example.com", i);
+		key = datapath_host_key(hash_key, str_from_c(value.name));
+		must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.hosts), &key, &value, 0),
+		     "host");
+	}
+}
+
+static void write_workers(void)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct worker_value value = { .cpu = (uint16_t)i,
+					      .cpu_worker = (uint16_t)i,
+					      .state = WORKER_STATE_ACTIVE };
+
+		must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.workers), &i, &value, 0),
+		     "worker");
+	}
+}
+
+static struct flow_key key_of(const struct frame_spec *spec)
+{
+	struct flow_key key = { .client_port = FRAME_CLIENT_PORT,
+				.local_port =
+					spec->local_port ? spec->local_port : FRAME_LOCAL_PORT };
+	struct addr client, local;
+
+	addr_parse_ip(spec->is_ipv6 ? STR("2001:db8::1") : STR("192.0.2.1"), &client);
+	addr_parse_ip(spec->is_ipv6 ? STR("2001:db8::80") : STR("198.51.100.1"), &local);
+	memcpy(key.client_address, client.ip, 16);
+	memcpy(key.local_address, local.ip, 16);
+	return key;
+}
+
+static void load_steer(size_t i)
+{
+	struct flow_key key = key_of(&cases[i].frame);
+	struct bpf_program *program;
+
+	skeleton = steer_loop__open();
+	if (!skeleton)
+		must(-1, "open");
+	skeleton->rodata->listen_ports[0] = 80;
+	skeleton->rodata->listen_ports[1] = 443;
+	skeleton->rodata->listen_port_count = 2;
+	skeleton->rodata->worker_count = 2;
+	skeleton->rodata->hash_key.k0 = 1;
+	skeleton->rodata->hash_key.k1 = 2;
+	if (cases[i].kind != KIND_KNOWN)
+		memcpy((void *)&skeleton->rodata->loop_flow, &key, sizeof(key));
+	bpf_map__set_max_entries(skeleton->maps.steer_cpus, (uint32_t)libbpf_num_possible_cpus());
+	bpf_object__for_each_program(program, skeleton->obj)
+		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+	must(steer_loop__load(skeleton), "load");
+	write_listener("0.0.0.0", 80, LISTENER_PROTOCOL_HTTP);
+	write_listener("::", 80, LISTENER_PROTOCOL_HTTP);
+	write_listener("0.0.0.0", 443, LISTENER_PROTOCOL_TLS);
+	write_hosts();
+	write_workers();
+}
+
+/* ---- one packet ----------------------------------------------------------------------------- */
+
+static uint32_t run(int fd, const struct frame *frame)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->at,
+		    .data_size_in = (uint32_t)frame->len, .repeat = REPEATS);
+
+	must(bpf_prog_test_run_opts(fd, &opts), "test run");
+	return opts.duration;
+}
+
+static void make_known(size_t i)
+{
+	struct flow_key key = key_of(&cases[i].frame);
+	struct flow_value value = { .worker = 0, .state = FLOW_STATE_STEERED };
+
+	if (cases[i].kind == KIND_KNOWN)
+		bpf_map_update_elem(bpf_map__fd(skeleton->maps.flows), &key, &value, BPF_ANY);
+}
+
+static void build(size_t i, struct frame *frame)
+{
+	static struct frame hello;
+	struct frame_spec spec = cases[i].frame;
+
+	if (cases[i].hello_name)
+		spec.payload =
+			hello_build(&hello, &(struct hello_spec){ .name = cases[i].hello_name,
+								  .has_grease = true,
+								  .session_id_bytes = 32,
+								  .before_bytes = 120,
+								  .after_bytes = 235 });
+	spec.tcp_options_bytes = 12;
+	frame_build(frame, &spec);
+}
+
+/* ---- medians -------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static uint32_t median(uint32_t *samples, int count)
+{
+	qsort(samples, (size_t)count, sizeof(*samples), compare);
+	return samples[count / 2];
+}
+
+static void measure(size_t i, int rounds, uint32_t *ours, uint32_t *base)
+{
+	bool is_answered = cases[i].kind == KIND_ANSWERED;
+	struct frame frame;
+	int ours_fd, base_fd;
+
+	load_steer(i);
+	ours_fd = bpf_program__fd(is_answered ? skeleton->progs.loop_answer
+					      : skeleton->progs.loop_first);
+	base_fd = bpf_program__fd(is_answered ? skeleton->progs.loop_answer_base
+					      : skeleton->progs.loop_first_base);
+	build(i, &frame);
+	make_known(i);
+	for (int round = 0; round < rounds; round++) {
+		base[round] = run(base_fd, &frame);
+		ours[round] = run(ours_fd, &frame);
+	}
+	printf("  %-32s %5d ns\n", cases[i].name,
+	       (int)median(ours, rounds) - (int)median(base, rounds));
+	steer_loop__destroy(skeleton);
+}
+
+int main(int argc, char **argv)
+{
+	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : ROUNDS;
+	uint32_t *ours, *base;
+
+	if (geteuid() != 0) {
+		printf("datapath: loading BPF programs takes root\n");
+		return 0;
+	}
+	if (rounds < 1 || rounds > ROUNDS_MAX)
+		return 2;
+	lab_pin_to_cpu(0);
+	ours = mem_new((size_t)rounds, sizeof(*ours));
+	base = mem_new((size_t)rounds, sizeof(*base));
+	printf("xdp_steer over an empty program, medians of %d rounds of %d, %d hosts:\n", rounds,
+	       REPEATS, HOSTS);
+	for (size_t i = 0; i < CASES; i++)
+		measure(i, rounds, ours, base);
+	mem_free(ours);
+	mem_free(base);
+	return 0;
+}
