@@ -4,7 +4,7 @@
  *
  *   sluicectl COMMAND [ARGUMENT] [OPTION...]
  *
- * Every command is a view of the agent; what stands in its row is all there is to it.
+ * Most commands are a view of the agent: what stands in their row is all there is to them.
  */
 #include "cli/cli.h"
 
@@ -17,50 +17,45 @@
 
 /* ----------------------------------------------------------------------------- commands */
 
-struct command {
+struct cli_command {
 	const char *name;
-	const char *argument; /* name of the parameter that its argument becomes; NULL: none */
-	const char *shown;    /* how --help writes the argument */
+	const char *shown; /* how --help writes its arguments */
+	size_t arguments_min, arguments_max;
+	const char *parameter; /* what the first argument is called in the question to the agent */
+	int (*run)(const struct cli_call *call); /* NULL: ask the agent */
 	const char *help;
 };
 
-static const struct command commands[] = {
-	{ "status", NULL, "", "processes, generations, workers, interfaces" },
-	{ "routes", "host", "[HOST]", "what is served, for one host or all" },
-	{ "explain", "url", "URL", "which route and endpoint a request gets, and why" },
-	{ "endpoints", NULL, "", "the endpoints of every backend" },
-	{ "certs", NULL, "", "certificates by server name" },
-	{ "maps", NULL, "", "the BPF maps" },
-	{ "flows", NULL, "", "connections that XDP steers to their worker" },
-	{ "features", NULL, "", "what this kernel has, and what it is used for" },
-	{ "findings", NULL, "", "what is wrong with objects" },
+static const struct cli_command commands[] = {
+	{ "status", "", 0, 0, NULL, NULL, "processes, generations, workers, interfaces" },
+	{ "routes", "[HOST]", 0, 1, "host", NULL, "what is served, for one host or all" },
+	{ "explain", "URL", 1, 1, "url", NULL, "which route and endpoint a request gets, and why" },
+	{ "endpoints", "", 0, 0, NULL, NULL, "the endpoints of every backend" },
+	{ "certs", "", 0, 0, NULL, NULL, "certificates by server name" },
+	{ "findings", "", 0, 0, NULL, NULL, "what is wrong with objects" },
+	{ "maps", "", 0, 0, NULL, NULL, "the BPF maps" },
+	{ "flows", "", 0, 0, NULL, NULL, "connections that XDP steers to their worker" },
+	{ "features", "", 0, 0, NULL, NULL, "what this kernel has, and what it is used for" },
+	{ "check", "PATH...", 1, CLI_ARGUMENTS_MAX, NULL, cli_check,
+	  "what of these manifests would be refused or ignored; needs no agent" },
 };
 
 /* ------------------------------------------------------------------------------ options */
 
-struct call {
-	const struct command *command;
-	const char *argument;
-	struct cli_server server;
-	struct buf target;
-	bool is_json;
-	bool wants_help, wants_version;
-};
-
-static int set_run_dir(struct call *call, const char *value, struct err *err)
+static int set_run_dir(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)err;
 	call->server.run_dir = value;
 	return 0;
 }
 
-static int set_admin(struct call *call, const char *value, struct err *err)
+static int set_admin(struct cli_call *call, const char *value, struct err *err)
 {
 	call->server.has_admin = true;
 	return addr_parse(str_from_c(value), &call->server.admin, err);
 }
 
-static int set_json(struct call *call, const char *value, struct err *err)
+static int set_json(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)value;
 	(void)err;
@@ -68,37 +63,44 @@ static int set_json(struct call *call, const char *value, struct err *err)
 	return 0;
 }
 
-static int add_header(struct call *call, const char *value, struct err *err)
+static int add_header(struct cli_call *call, const char *value, struct err *err)
 {
 	if (!strchr(value, ':'))
 		return err_set(err, -EINVAL, "'%s' is not 'Name: value'", value);
-	cli_add_parameter(&call->target, "header", str_from_c(value));
+	cli_add_parameter(&call->parameters, "header", str_from_c(value));
 	return 0;
 }
 
-static int set_method(struct call *call, const char *value, struct err *err)
+static int set_method(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)err;
-	cli_add_parameter(&call->target, "method", str_from_c(value));
+	cli_add_parameter(&call->parameters, "method", str_from_c(value));
 	return 0;
 }
 
-static int set_conflicts(struct call *call, const char *value, struct err *err)
+static int set_conflicts(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)value;
 	(void)err;
-	cli_add_parameter(&call->target, "conflicts", STR("1"));
+	cli_add_parameter(&call->parameters, "conflicts", STR("1"));
 	return 0;
 }
 
-static int set_limit(struct call *call, const char *value, struct err *err)
+static int set_limit(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)err;
-	cli_add_parameter(&call->target, "limit", str_from_c(value));
+	cli_add_parameter(&call->parameters, "limit", str_from_c(value));
 	return 0;
 }
 
-static int set_help(struct call *call, const char *value, struct err *err)
+static int set_ingress_class(struct cli_call *call, const char *value, struct err *err)
+{
+	(void)err;
+	call->ingress_class = value;
+	return 0;
+}
+
+static int set_help(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)value;
 	(void)err;
@@ -106,7 +108,7 @@ static int set_help(struct call *call, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_version(struct call *call, const char *value, struct err *err)
+static int set_version(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)value;
 	(void)err;
@@ -118,7 +120,7 @@ struct option {
 	const char *name;
 	const char *value;    /* how --help calls it; NULL: takes none */
 	const char *commands; /* of which it is an option, between spaces; NULL: of all */
-	int (*set)(struct call *call, const char *value, struct err *err);
+	int (*set)(struct cli_call *call, const char *value, struct err *err);
 	const char *help;
 };
 
@@ -128,6 +130,8 @@ static const struct option options[] = {
 	{ "-H", "'K: V'", " explain ", add_header, "a field of the request, such as Host" },
 	{ "--method", "METHOD", " explain ", set_method, "the request's method; default GET" },
 	{ "--limit", "N", " certs flows ", set_limit, "show this many at most" },
+	{ "--ingress-class", "NAME", " check ", set_ingress_class,
+	  "whose Ingresses; default sluice" },
 	{ "--run-dir", "DIR", NULL, set_run_dir,
 	  "run dir of the agent to ask; default " RUN_DIR_DEFAULT },
 	{ "--admin", "ADDR:PORT", NULL, set_admin, "ask there instead" },
@@ -135,26 +139,23 @@ static const struct option options[] = {
 	{ "--help", NULL, NULL, set_help, "print this page" },
 };
 
-static void print_help(FILE *to)
+static void print_help(void)
 {
-	fprintf(to, "usage: sluicectl COMMAND [OPTION...]\n\n");
+	printf("usage: sluicectl COMMAND [OPTION...]\n\n");
 	for (size_t i = 0; i < LENGTH(commands); i++)
-		fprintf(to, "  %-9s %-7s %s\n", commands[i].name, commands[i].shown,
-			commands[i].help);
-	fprintf(to, "\n");
+		printf("  %-9s  %-8s %s\n", commands[i].name, commands[i].shown, commands[i].help);
+	printf("\n");
 	for (size_t i = 0; i < LENGTH(options); i++) {
 		char left[32];
 
 		snprintf(left, sizeof(left), "%s %s", options[i].name,
 			 options[i].value ? options[i].value : "");
-		fprintf(to, "  %-20s%s%s", left, options[i].help,
-			options[i].commands ? " (with" : "");
+		printf("  %-21s %s%s", left, options[i].help, options[i].commands ? " (with" : "");
 		if (options[i].commands)
-			fprintf(to, "%.*s)", (int)strlen(options[i].commands) - 1,
-				options[i].commands);
-		fprintf(to, "\n");
+			printf("%.*s)", (int)strlen(options[i].commands) - 1, options[i].commands);
+		printf("\n");
 	}
-	fprintf(to, "\nExit codes: 0, 1 failed, 2 usage.\n");
+	printf("\nExit codes: 0, 1 failed, 2 usage.\n");
 }
 
 /* ----------------------------------------------------------------------------- the call */
@@ -167,7 +168,7 @@ static const struct option *find_option(struct str name)
 	return NULL;
 }
 
-static const struct command *find_command(const char *name)
+static const struct cli_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < LENGTH(commands); i++)
 		if (strcmp(name, commands[i].name) == 0)
@@ -175,20 +176,21 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int take_word(struct call *call, const char *word, struct err *err)
+static int take_word(struct cli_call *call, const char *word, struct err *err)
 {
 	if (!call->command) {
 		call->command = find_command(word);
 		return call->command ? 0 : err_set(err, -EINVAL, "no command '%s'", word);
 	}
-	if (!call->command->argument || call->argument)
+	if (call->argument_count == call->command->arguments_max)
 		return err_set(err, -EINVAL, "'%s' is too much for %s", word, call->command->name);
-	call->argument = word;
+	call->arguments[call->argument_count++] = word;
 	return 0;
 }
 
 /* Takes one option; *@taken counts it and its value. */
-static int take_option(struct call *call, char **arguments, int count, int *taken, struct err *err)
+static int take_option(struct cli_call *call, char **arguments, int count, int *taken,
+		       struct err *err)
 {
 	struct str text = str_from_c(arguments[0]);
 	size_t equals = str_starts_with(text, STR("--")) ? str_find_char(text, '=') : text.len;
@@ -210,7 +212,7 @@ static int take_option(struct call *call, char **arguments, int count, int *take
 }
 
 /* Options of another command are a mistake, wherever they stand. */
-static int check_options(const struct call *call, int count, char **arguments, struct err *err)
+static int check_options(const struct cli_call *call, int count, char **arguments, struct err *err)
 {
 	for (int i = 0; i < count; i++) {
 		struct str text = str_from_c(arguments[i]);
@@ -226,7 +228,7 @@ static int check_options(const struct call *call, int count, char **arguments, s
 	return 0;
 }
 
-static int parse(struct call *call, int count, char **arguments, struct err *err)
+static int parse(struct cli_call *call, int count, char **arguments, struct err *err)
 {
 	int rc = 0, taken;
 
@@ -241,13 +243,13 @@ static int parse(struct call *call, int count, char **arguments, struct err *err
 		return rc;
 	if (!call->command)
 		return err_set(err, -EINVAL, "a command is missing");
-	if (call->command->argument && call->command->shown[0] != '[' && !call->argument)
+	if (call->argument_count < call->command->arguments_min)
 		return err_set(err, -EINVAL, "%s needs %s", call->command->name,
 			       call->command->shown);
 	return check_options(call, count, arguments, err);
 }
 
-static int ask(const struct call *call)
+static int ask(const struct cli_call *call)
 {
 	struct err err = { 0 };
 	struct buf target, body;
@@ -258,10 +260,12 @@ static int ask(const struct call *call)
 	buf_init(&body, 0);
 	buf_printf(&target, "/api/v1/%s?format=%s", call->command->name,
 		   call->is_json ? "json" : "text");
-	if (call->argument)
-		cli_add_parameter(&target, call->command->argument, str_from_c(call->argument));
-	if (call->target.len)
-		buf_printf(&target, "&%.*s", (int)call->target.len - 1, call->target.at + 1);
+	if (call->argument_count)
+		cli_add_parameter(&target, call->command->parameter,
+				  str_from_c(call->arguments[0]));
+	if (call->parameters.len)
+		buf_printf(&target, "&%.*s", (int)call->parameters.len - 1,
+			   call->parameters.at + 1);
 	rc = cli_get(&call->server, buf_str(&target), &body, &status, &err);
 	if (rc)
 		fprintf(stderr, "sluicectl: %s\n", err.text);
@@ -278,22 +282,21 @@ static int ask(const struct call *call)
 
 int cli_main(int count, char **arguments)
 {
-	struct call call = { .server.run_dir = RUN_DIR_DEFAULT };
+	struct cli_call call = { .server.run_dir = RUN_DIR_DEFAULT };
 	struct err err = { 0 };
 	int exit_code = 0;
 
-	buf_init(&call.target, 0);
+	buf_init(&call.parameters, 0);
 	if (parse(&call, count, arguments, &err)) {
-		fprintf(stderr, "sluicectl: %s\n\n", err.text);
-		print_help(stderr);
+		fprintf(stderr, "sluicectl: %s\nsluicectl --help says more\n", err.text);
 		exit_code = CLI_EXIT_USAGE;
 	} else if (call.wants_help) {
-		print_help(stdout);
+		print_help();
 	} else if (call.wants_version) {
 		printf("sluicectl %s\n", SLUICE_VERSION);
 	} else {
-		exit_code = ask(&call);
+		exit_code = call.command->run ? call.command->run(&call) : ask(&call);
 	}
-	buf_release(&call.target);
+	buf_release(&call.parameters);
 	return exit_code;
 }

@@ -5,7 +5,7 @@
  * A command asks the agent's admin server (run-dir/admin.sock, or --admin ADDR:PORT) for one view
  * and prints what comes back: the agent has the facts and knows how to show them, so a sluicectl
  * of another version shows them as well. commands[] in cli.c is the list; a command that needs more
- * than parameters has a file of its own.
+ * than parameters has a file of its own: `check` works without an agent.
  */
 #ifndef SLUICE_CLI_CLI_H
 #define SLUICE_CLI_CLI_H
@@ -15,6 +15,8 @@
 #include "base/err.h"
 
 enum { CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2 };
+
+enum { CLI_ARGUMENTS_MAX = 64 };
 
 /* Where the agent is asked. */
 struct cli_server {
@@ -29,6 +31,21 @@ struct cli_server {
  */
 int cli_get(const struct cli_server *server, struct str target, struct buf *body,
 	    unsigned int *status, struct err *err);
+
+/* What was asked for on the command line. Texts are the command line's. */
+struct cli_call {
+	const struct cli_command *command;
+	const char *arguments[CLI_ARGUMENTS_MAX];
+	size_t argument_count;
+	struct cli_server server;
+	struct buf parameters; /* "?name=value&...", from options */
+	const char *ingress_class;
+	bool is_json;
+	bool wants_help, wants_version;
+};
+
+/* `check PATH...`: what of these manifests would be refused or ignored. Returns the exit code. */
+int cli_check(const struct cli_call *call);
 
 /* Appends "&name=value" with what needs it escaped; "?" where @target has no query yet. */
 void cli_add_parameter(struct buf *target, const char *name, struct str value);
