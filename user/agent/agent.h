@@ -22,6 +22,7 @@
 #include "agent/options.h"
 #include "agent/publisher.h"
 #include "agent/reconcile.h"
+#include "agent/saved.h"
 #include "agent/steering.h"
 #include "agent/supervise.h"
 #include "agent/tickets.h"
@@ -44,6 +45,7 @@ struct agent {
 	struct links links;
 	struct listeners listeners;
 	struct publisher publisher;
+	struct saved saved;
 	struct supervise supervise;
 	struct reconcile reconcile;
 	struct cluster cluster;

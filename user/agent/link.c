@@ -9,6 +9,7 @@
 #include "agent/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -206,13 +207,27 @@ static void set_up(struct link *link)
 	become_current(link);
 }
 
+/* The one that connected last. */
+struct link *links_waiting(const struct links *links)
+{
+	struct link *link = links->first;
+
+	while (link && link->state != LINK_WAITING)
+		link = link->next;
+	return link;
+}
+
 void links_start_waiting(struct links *links)
 {
-	if (!publisher_is_complete(&links->agent->publisher))
+	struct link *chosen = links_waiting(links);
+
+	if (!chosen || !publisher_is_complete(&links->agent->publisher))
 		return;
+	set_up(chosen);
+	/* An agent that was killed before it had anything to serve leaves its proxy waiting. */
 	for (struct link *link = links->first; link; link = link->next)
 		if (link->state == LINK_WAITING)
-			set_up(link);
+			begin_drain(link, 0);
 }
 
 void links_publish(struct links *links, unsigned int kinds)
@@ -324,6 +339,40 @@ static void replace_fd(int *fd, int by)
 	*fd = by;
 }
 
+void links_adopt_published(struct links *links)
+{
+	const struct publisher *publisher = &links->agent->publisher;
+
+	replace_fd(&links->adopted_image,
+		   fcntl(publisher->of[PUBLISHED_IMAGE].fd, F_DUPFD_CLOEXEC, 0));
+	replace_fd(&links->adopted_endpoints,
+		   fcntl(publisher->of[PUBLISHED_ENDPOINTS].fd, F_DUPFD_CLOEXEC, 0));
+	links_start_waiting(links);
+}
+
+/* What it serves is what is published, until something newer is compiled. */
+static void publish_given(struct link *link)
+{
+	struct publisher *publisher = &link->links->agent->publisher;
+
+	for (int kind = 0; kind < PUBLISHED_COUNT; kind++) {
+		struct err err = { 0 };
+		struct str bytes;
+		int rc = link->given[kind] < 0 ? -ENOENT : 0;
+
+		if (!rc)
+			rc = memfd_map_sealed(link->given[kind], &bytes, &err);
+		if (rc)
+			continue;
+		if (publisher_set(publisher, (enum published_kind)kind, bytes, &err))
+			log_warning("agent", "proxy %d gives back %s that cannot be read: %s",
+				    link->pid, control_type_name(published_type(kind)), err.text);
+		memfd_unmap(bytes.at, bytes.len);
+	}
+	if (publisher_is_complete(publisher))
+		links_adopt_published(link->links);
+}
+
 /* Its counters go on where they stand, and so do the ids of its backends and endpoints. */
 static int keep(struct link *link, struct err *err)
 {
@@ -338,9 +387,7 @@ static int keep(struct link *link, struct err *err)
 	agent->counters = at;
 	replace_fd(&agent->counters_fd, link->given_counters);
 	link->given_counters = -1;
-	replace_fd(&link->links->adopted_image, link->given[PUBLISHED_IMAGE]);
-	replace_fd(&link->links->adopted_endpoints, link->given[PUBLISHED_ENDPOINTS]);
-	link->given[PUBLISHED_IMAGE] = link->given[PUBLISHED_ENDPOINTS] = -1;
+	publish_given(link);
 	link->in_force[PUBLISHED_IMAGE] = link->hello.image_generation;
 	link->in_force[PUBLISHED_ENDPOINTS] = link->hello.endpoints_generation;
 	link->in_force[PUBLISHED_CERTS] = link->hello.certs_generation;

@@ -73,9 +73,14 @@ void links_close(struct links *links);
  */
 void links_adopt(struct links *links);
 
+/* What is published (it was saved) goes to whoever waits, and gives the compiler its ids. */
+void links_adopt_published(struct links *links);
+
 /* Sends the segments whose bits (1u << kind) are set as one change; sets up who waits for them. */
 void links_publish(struct links *links, unsigned int kinds);
 void links_start_waiting(struct links *links);
+/* A proxy that has nothing yet and waits for its setup, or NULL. */
+struct link *links_waiting(const struct links *links);
 
 /* True when the current proxy has all that is published in force in all its workers. */
 bool links_is_in_force(const struct links *links);

@@ -349,16 +349,19 @@ static int start_ground(struct agent *agent, struct err *err)
 
 static void adopt_or_start_proxy(struct agent *agent)
 {
+	const struct link *link =
+		agent->links.current ? agent->links.current : links_waiting(&agent->links);
+
 	if (agent->links.current) {
 		links_send_ticket_keys(&agent->links);
 		links_send_access_log(&agent->links);
 	}
 	if (agent->options->command != COMMAND_RUN)
 		return;
-	if (!agent->links.current)
+	if (!link)
 		supervise_start(&agent->supervise);
-	else if (supervise_adopt(&agent->supervise, agent->links.current->pid))
-		log_warning("agent", "proxy %d cannot be watched", agent->links.current->pid);
+	else if (supervise_adopt(&agent->supervise, link->pid))
+		log_warning("agent", "proxy %d cannot be watched", link->pid);
 }
 
 static int start(struct agent *agent, struct err *err)
@@ -377,7 +380,14 @@ static int start(struct agent *agent, struct err *err)
 	if (rc)
 		return rc;
 	adopt_or_start_proxy(agent);
-	return reconcile_open(&agent->reconcile, agent, err);
+	/* A proxy that was taken over has its configuration; another one gets the saved one. */
+	saved_open(&agent->saved, agent);
+	if (!agent->links.current && saved_load(&agent->saved))
+		links_adopt_published(&agent->links);
+	rc = reconcile_open(&agent->reconcile, agent, err);
+	if (!rc)
+		agent_on_in_force(agent); /* of a proxy that was taken over */
+	return rc;
 }
 
 static void release(struct agent *agent)
@@ -392,6 +402,7 @@ static void release(struct agent *agent)
 	admin_close(&agent->admin);
 	listeners_release(&agent->listeners);
 	tickets_close(&agent->tickets);
+	saved_close(&agent->saved);
 	publisher_release(&agent->publisher);
 	if (agent->counters)
 		memfd_unmap(agent->counters, agent->worker_count * sizeof(struct counters));

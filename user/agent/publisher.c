@@ -43,7 +43,7 @@ static void published_release(struct published *published)
 		return;
 	memfd_unmap(published->bytes.at, published->bytes.len);
 	close(published->fd);
-	published->fd = -1;
+	*published = (struct published){ .fd = -1 };
 }
 
 void publisher_release(struct publisher *publisher)

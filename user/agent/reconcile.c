@@ -254,6 +254,7 @@ static void end(struct reconcile *reconcile, bool is_in_force)
 	reconcile->is_under_way = false;
 	if (is_in_force) {
 		measure(reconcile);
+		saved_on_in_force(&reconcile->agent->saved);
 		cluster_on_in_force(&reconcile->agent->cluster);
 	}
 	if (reconcile->has_new_plan) {
@@ -361,11 +362,15 @@ static void adopt_ids(struct reconcile *reconcile)
 		memfd_unmap(endpoints.at, endpoints.len);
 }
 
-/* Generations only grow, also for a proxy that an earlier agent told higher ones. */
+/*
+ * Generations only grow, also for a proxy that an earlier agent told higher ones, and above what
+ * was saved.
+ */
 static void adopt_generation(struct reconcile *reconcile)
 {
 	const struct link *link = reconcile->agent->links.current;
 
+	reconcile->generation = publisher_generation(&reconcile->agent->publisher);
 	for (int i = 0; link && i < PUBLISHED_COUNT; i++)
 		if (link->in_force[i] > reconcile->generation)
 			reconcile->generation = link->in_force[i];

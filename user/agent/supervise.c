@@ -74,6 +74,7 @@ void supervise_start(struct supervise *supervise)
 	}
 	supervise->is_child = true;
 	supervise->start_count++;
+	proxy_pid_write(supervise->agent->options->run_dir, pid);
 	log_debug("agent", "proxy %d started", pid);
 }
 
