@@ -294,19 +294,6 @@ static const struct view_column finding_columns[] = {
 	{ "source", VIEW_LEFT }, { "field", VIEW_LEFT },  { "text", VIEW_LEFT },
 };
 
-static const char *finding_level_text(enum finding_level level)
-{
-	switch (level) {
-	case FINDING_NOTICE:
-		return "notice";
-	case FINDING_WARNING:
-		return "warning";
-	case FINDING_ERROR:
-		return "error";
-	}
-	return "?";
-}
-
 static void cell_object(struct view *view, const struct finding *finding)
 {
 	if (finding->kind.len == 0)
@@ -328,7 +315,7 @@ void show_findings(const struct admin_request *request, struct admin_answer *ans
 	for (size_t i = 0; i < findings->list.len; i++) {
 		const struct finding *finding = &findings->list.at[i];
 
-		view_cell_c(&view, finding_level_text(finding->level));
+		view_cell_c(&view, finding_level_name(finding->level));
 		view_cell_c(&view, finding->reason);
 		cell_object(&view, finding);
 		if (finding->file.len)

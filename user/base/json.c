@@ -2,30 +2,11 @@
 /* json: see json.h. */
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 void json_init(struct json *json, struct buf *out)
 {
 	*json = (struct json){ .out = out };
-}
-
-/* The length of the UTF-8 sequence that begins @s (RFC 3629), 0 where it is not one. */
-static size_t utf8_len(struct str s)
-{
-	static const unsigned char least_second[] = { [0xe0 - 0xe0] = 0xa0, [0xf0 - 0xe0] = 0x90 };
-	const unsigned char *at = (const unsigned char *)s.at;
-	size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-
-	if (len == 0 || at[0] > 0xf4 || len > s.len)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if (at[0] >= 0xe0 && (size_t)(at[0] - 0xe0) < sizeof(least_second) &&
-	    at[1] < least_second[at[0] - 0xe0])
-		return 0;
-	if ((at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return len;
 }
 
 static void add_escaped(struct buf *out, char c)
@@ -42,7 +23,7 @@ static void add_quoted(struct buf *out, struct str s)
 {
 	buf_add_char(out, '"');
 	while (s.len) {
-		size_t len = utf8_len(s);
+		size_t len = utf8_sequence(s);
 
 		if (len == 0)
 			buf_add_c(out, "\xef\xbf\xbd");

@@ -73,24 +73,11 @@ static int read_manifests(const struct cli_call *call, struct store *store,
 
 /* ------------------------------------------------------------------------------- output */
 
-static const char *level_name(enum finding_level level)
-{
-	switch (level) {
-	case FINDING_NOTICE:
-		return "notice";
-	case FINDING_WARNING:
-		return "warning";
-	case FINDING_ERROR:
-		return "error";
-	}
-	return "?";
-}
-
 static void print_finding(const struct finding *finding)
 {
 	if (finding->file.len)
 		printf("%.*s:%u: ", STR_ARG(finding->file), finding->line);
-	printf("%s: ", level_name(finding->level));
+	printf("%s: ", finding_level_name(finding->level));
 	if (finding->kind.len && finding->namespace.len)
 		printf("%.*s %.*s/%.*s", STR_ARG(finding->kind), STR_ARG(finding->namespace),
 		       STR_ARG(finding->name));
@@ -115,7 +102,7 @@ static void print_json(const struct findings *findings)
 		const struct finding *finding = &findings->list.at[i];
 
 		json_object_begin(&json, NULL);
-		json_text_c(&json, "level", level_name(finding->level));
+		json_text_c(&json, "level", finding_level_name(finding->level));
 		json_text_c(&json, "reason", finding->reason);
 		json_text(&json, "kind", finding->kind);
 		json_text(&json, "namespace", finding->namespace);

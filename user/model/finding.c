@@ -71,7 +71,7 @@ void findings_append(struct findings *findings, const struct findings *from)
 	}
 }
 
-static const char *level_name(enum finding_level level)
+const char *finding_level_name(enum finding_level level)
 {
 	switch (level) {
 	case FINDING_NOTICE:
@@ -96,7 +96,7 @@ static void format_object(const struct finding *f, struct buf *out)
 
 void finding_format(const struct finding *finding, struct buf *out)
 {
-	buf_add_c(out, level_name(finding->level));
+	buf_add_c(out, finding_level_name(finding->level));
 	format_object(finding, out);
 	if (finding->file.len)
 		buf_printf(out, finding->kind.len ? " (%.*s:%u)" : " %.*s:%u",

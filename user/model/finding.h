@@ -59,6 +59,9 @@ void findings_add(struct findings *findings, enum finding_level level, const cha
 /* Copies all of @from behind what is there. */
 void findings_append(struct findings *findings, const struct findings *from);
 
+/* "notice", "warning", "error". */
+const char *finding_level_name(enum finding_level level);
+
 /* One line as drawn above, without a line feed. */
 void finding_format(const struct finding *finding, struct buf *out);
 

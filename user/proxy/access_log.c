@@ -3,6 +3,7 @@
 #include "proxy/access_log.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "wire/h1_write.h"
 
 enum { RECORD_ROOM = 1500, TIME_BYTES = 24 };
@@ -64,27 +65,6 @@ static struct str text_of(const struct stream *stream, enum access_log_text whic
 
 /* --------------------------------------------------------------------- JSON */
 
-/* Bytes of the UTF-8 sequence at the start of @text (RFC 3629 4); 0 where there is none. */
-static size_t utf8_len(struct str text)
-{
-	const uint8_t *at = (const uint8_t *)text.at; /* char may be signed */
-	size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-	uint32_t code;
-
-	if (at[0] < 0xc2 || at[0] > 0xf4 || len > text.len)
-		return 0;
-	code = at[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3f);
-	}
-	if ((len == 3 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) ||
-	    (len == 4 && (code < 0x10000 || code > 0x10ffff)))
-		return 0;
-	return len;
-}
-
 static void add_escape(struct h1_out *out, uint8_t c)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -104,7 +84,7 @@ void access_log_add_escaped(struct h1_out *out, struct str text)
 
 	for (size_t i = 0; i < text.len;) {
 		uint8_t c = (uint8_t)text.at[i];
-		size_t len = c < 0x80 ? 1 : utf8_len(str_of(text.at + i, text.len - i));
+		size_t len = c < 0x80 ? 1 : utf8_sequence(str_of(text.at + i, text.len - i));
 
 		if (len > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
 			i += len;
