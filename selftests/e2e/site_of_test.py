@@ -17,7 +17,7 @@ class Site:
 
     def __init__(self, xdp="off", options=(), profile="conformance", start=True):
         self.xdp = xdp
-        self.world = World(native=xdp == "native")
+        self.world = World(xdp)
         self.world.start_endpoints("--control", str(CONTROL_PORT))
         self.backends = Backends()
         self.authority = Authority(os.path.join(self.world.dir, "keys"))

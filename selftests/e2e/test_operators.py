@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person and a monitoring system get to see: sluicectl, bpftool, the admin address, the logs."""
+import collections
 import json
 import re
 import subprocess
@@ -209,6 +210,9 @@ def test_admin_address_refuses_what_is_not_asked_nicely(running):
 
 # ---- maps ------------------------------------------------------------------------------------
 
+IN_XDP = pytest.mark.parametrize("any_site", ["generic", "native"], indirect=True, scope="session")
+
+
 def dump(site, name):
     return json.loads(run("bpftool", "-j", "map", "dump", "pinned", site.sluice.map_path(name)))
 
@@ -218,30 +222,59 @@ def formatted(site, name):
     return [entry["formatted"] for entry in dump(site, name)]
 
 
+@IN_XDP
 def test_hosts_are_readable_in_the_kernel(running):
-    if running.xdp == "off":
-        pytest.skip("no maps without XDP")
     entries = formatted(running, "hosts")
     assert any(entry["value"].get("name") == HOST for entry in entries), entries
     assert all(isinstance(entry["value"], dict) for entry in entries)
 
 
+@IN_XDP
 def test_listeners_and_workers_are_readable_in_the_kernel(running):
-    if running.xdp == "off":
-        pytest.skip("no maps without XDP")
     assert {80, 443} <= {entry["key"]["port"] for entry in formatted(running, "listeners")}
     assert formatted(running, "workers")
 
 
+@IN_XDP
 def test_flows_go_through_xdp(running):
-    if running.xdp == "off":
-        pytest.skip("no maps without XDP")
     with running.connect() as connection:
         for _ in range(5):
             assert connection.get(HOST, "/shop").status == 200
         port = connection.sock.getsockname()[1]
         poll("the flow in the map", lambda: any(str(port) in json.dumps(entry["key"])
                                                 for entry in formatted(running, "flows")))
+
+
+def many_hosts(site):
+    return [site.backends.make("steered"), site.authority.secret("steered-tls", "*.steer.test"),
+            ingress("steered", *(rule(host, ("/", "Prefix", "steered")) for host in STEERED),
+                    tls=[("steered-tls", *STEERED)])]
+
+
+STEERED = [f"host-{number}.steer.test" for number in range(40)]
+
+
+def counted(site):
+    """The counters of XDP, summed over the CPUs."""
+    sums = collections.Counter()
+    for one in formatted(site, "stats")[0]["values"]:
+        sums.update(one["value"])
+    return sums
+
+
+@IN_XDP
+def test_first_bytes_name_the_host_and_the_connection_follows(any_site):
+    """Every connection is found by SNI or Host, and goes on on the CPU of a worker that owns the host."""
+    any_site.use(("many_hosts", many_hosts))
+    before = counted(any_site)
+    for scheme in ("http", "https"):
+        for host in STEERED:
+            assert any_site.get(host, scheme=scheme).status == 200
+    after = counted(any_site)
+    seen = {name: after[name] - before[name] for name in after}
+    assert seen["host_exact"] == seen["flow_created"] == 2 * len(STEERED)
+    assert seen["steer_redirect"] > 0, "some came in on a CPU that is not their worker's"
+    assert seen["pass_checksum"] == seen["steer_failed"] == 0
 
 
 def test_xdp_is_where_it_was_asked_for(running):

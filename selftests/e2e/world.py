@@ -148,7 +148,7 @@ class Namespace:
 class World:
     """Three namespaces, their wires, a bpffs and a directory of their own. Close it, always."""
 
-    def __init__(self, native=False, prefix=None, directory=None):
+    def __init__(self, xdp="off", prefix=None, directory=None):
         self.prefix = prefix or f"{PREFIX}{os.getpid()}-{World.count}-"
         World.count += 1
         self.dir = directory or tempfile.mkdtemp(prefix=self.prefix)
@@ -157,7 +157,7 @@ class World:
         self._closing.callback(shutil.rmtree, self.dir, ignore_errors=True)
         atexit.register(self.close)
         try:
-            self._build(native)
+            self._build(xdp)
         except BaseException:
             self.close()
             raise
@@ -168,7 +168,7 @@ class World:
         space.ip("link set lo up")
         return space
 
-    def _build(self, native):
+    def _build(self, xdp):
         os.makedirs(self.bpffs)
         run("mount", "-t", "bpf", "bpf", self.bpffs)
         self._closing.callback(subprocess.run, ["umount", "-l", self.bpffs], check=False)
@@ -191,16 +191,17 @@ class World:
         self.ends.ip("addr add 10.77.2.2/24 dev eth0", "addr add fd77:2::2/64 dev eth0 nodad",
                      "link set eth0 up", "route add local 10.200.0.0/16 dev lo",
                      "route add local fd77:200::/64 dev lo")
-        if native:
-            self._pass_xdp()
+        if xdp != "off":
+            self._be_like_wires(xdp)
 
-    def _pass_xdp(self):
-        """The far ends of veth take XDP frames only with a program of their own, and a frame that
-        XDP redirects has lost the note that its checksum is still to be filled in."""
+    def _be_like_wires(self, xdp):
+        """A veth hands over frames whose checksum nobody has made yet, as no wire does: XDP leaves
+        those where they are. And its far end takes frames of native XDP only with a program of its own."""
         for space in (self.client, self.ends):
             space.run("ethtool", "-K", "eth0", "tx", "off")
-            run("ip", "-n", space.name, "link", "set", "dev", "eth0", "xdpdrv", "object",
-                os.path.join(BUILD, "e2e", "xdp_pass.bpf.o"), "section", "xdp")
+            if xdp == "native":
+                run("ip", "-n", space.name, "link", "set", "dev", "eth0", "xdpdrv", "object",
+                    os.path.join(BUILD, "e2e", "xdp_pass.bpf.o"), "section", "xdp")
 
     def start_endpoints(self, *options):
         """Starts echo.py on all addresses of the endpoints' namespace; returns when it listens."""

@@ -23,6 +23,12 @@ static uint32_t mode_flag(enum xdp_mode mode)
 	return mode == XDP_MODE_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 }
 
+static int program_for(const struct datapath *dp, enum xdp_mode mode)
+{
+	return mode == XDP_MODE_GENERIC && dp->steer_generic_fd >= 0 ? dp->steer_generic_fd
+								     : dp->steer_fd;
+}
+
 /* Whether @link_fd is a live link on @ifindex: one whose interface went away has none. */
 static bool is_link_on(int link_fd, unsigned int ifindex)
 {
@@ -94,7 +100,8 @@ static int attach_in_mode(const struct datapath *dp, struct attachment *attachme
 	char name[PIN_PATH_MAX];
 	int code;
 
-	attachment->link_fd = bpf_link_create(dp->steer_fd, (int)interface->index, BPF_XDP, &opts);
+	attachment->link_fd =
+		bpf_link_create(program_for(dp, mode), (int)interface->index, BPF_XDP, &opts);
 	if (attachment->link_fd < 0)
 		return explain_refusal(interface, mode, -errno, err);
 	interface->mode = mode;
@@ -138,7 +145,7 @@ static int update_own_link(const struct datapath *dp, struct attachment *attachm
 		remove_link(dp, attachment);
 		return attach_in_mode(dp, attachment, dp->xdp, err);
 	}
-	if (bpf_link_update(attachment->link_fd, dp->steer_fd, NULL))
+	if (bpf_link_update(attachment->link_fd, program_for(dp, mode), NULL))
 		return err_set_os(err, -errno, "cannot replace our program on interface '%s'",
 				  interface->name);
 	interface->mode = mode;

@@ -120,20 +120,6 @@ static int write_workers(const struct datapath *dp, const struct datapath_option
 	return 0;
 }
 
-/* An entry that is there already is left alone: replacing it would lose what waits in it. */
-static int open_cpu(const struct datapath *dp, uint32_t cpu, struct err *err)
-{
-	int fd = dp->map_fds[MAP_STEER_CPUS];
-	uint32_t queue;
-
-	if (bpf_map_lookup_elem(fd, &cpu, &queue) == 0 && queue == STEER_QUEUE_PACKETS)
-		return 0;
-	queue = STEER_QUEUE_PACKETS;
-	if (bpf_map_update_elem(fd, &cpu, &queue, BPF_ANY))
-		return err_set_os(err, -errno, "cannot open the queue to CPU %u", cpu);
-	return 0;
-}
-
 static int write_maps(const struct datapath *dp, const struct datapath_options *options,
 		      struct err *err)
 {
@@ -143,7 +129,8 @@ static int write_maps(const struct datapath *dp, const struct datapath_options *
 		code = write_workers(dp, options, err);
 	for (size_t i = 0; i < options->worker_count && code == 0; i++)
 		if (dp->xdp != XDP_MODE_OFF)
-			code = open_cpu(dp, options->worker_cpus[i], err);
+			code = load_open_cpu(dp->map_fds[MAP_STEER_CPUS], options->worker_cpus[i],
+					     err);
 	return code;
 }
 
@@ -195,7 +182,7 @@ int datapath_open(const struct datapath_options *options, struct datapath **data
 	load_quiet_libbpf();
 	for (int i = 0; i < MAP_COUNT; i++)
 		dp->map_fds[i] = -1;
-	dp->steer_fd = dp->select_fd = -1;
+	dp->steer_fd = dp->steer_generic_fd = dp->select_fd = -1;
 	dp->xdp = options->xdp;
 	dp->worker_count = options->worker_count;
 	code = check_options(options, err);
@@ -235,6 +222,7 @@ void datapath_close(struct datapath *dp)
 	for (int i = 0; i < MAP_COUNT; i++)
 		close_if_open(dp->map_fds[i]);
 	close_if_open(dp->steer_fd);
+	close_if_open(dp->steer_generic_fd);
 	close_if_open(dp->select_fd);
 	vec_release(&dp->hosts);
 	mem_free(dp);

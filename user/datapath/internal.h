@@ -64,6 +64,7 @@ struct datapath {
 	struct host_hash_key hash_key;
 	int map_fds[MAP_COUNT]; /* -1: none */
 	int steer_fd;           /* programs; -1: none */
+	int steer_generic_fd;   /* for interfaces in generic mode; -1: steer_fd does */
 	int select_fd;
 
 	struct attachment attachments[DATAPATH_INTERFACES_MAX];
@@ -107,6 +108,9 @@ void pin_each_link(const struct datapath *dp, void (*on_link)(void *arg, const c
 int load_maps(struct datapath *dp, const struct datapath_options *options, struct err *err);
 /* Loads sk_select and, unless XDP is off, xdp_steer. */
 int load_programs(struct datapath *dp, const struct datapath_options *options, struct err *err);
+/* Opens the way to @cpu in a cpumap. An entry that is there already is left alone: replacing it
+ * would lose what waits in it. */
+int load_open_cpu(int fd, uint32_t cpu, struct err *err);
 /* libbpf's own messages go to our log, at debug level. */
 void load_quiet_libbpf(void);
 

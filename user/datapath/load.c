@@ -170,12 +170,28 @@ int load_maps(struct datapath *dp, const struct datapath_options *options, struc
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
-static int use_maps(const struct datapath *dp, struct bpf_object *object, struct err *err)
+int load_open_cpu(int fd, uint32_t cpu, struct err *err)
+{
+	uint32_t queue;
+
+	if (bpf_map_lookup_elem(fd, &cpu, &queue) == 0 && queue == STEER_QUEUE_PACKETS)
+		return 0;
+	queue = STEER_QUEUE_PACKETS;
+	if (bpf_map_update_elem(fd, &cpu, &queue, BPF_ANY))
+		return err_set_os(err, -errno, "cannot open the queue to CPU %u", cpu);
+	return 0;
+}
+
+/* All but @own, of which @object gets one of its own (MAP_COUNT: none). */
+static int use_maps(const struct datapath *dp, struct bpf_object *object, enum map_id own,
+		    struct err *err)
 {
 	for (int i = 0; i < MAP_COUNT; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(object, map_names[i]);
-		int code = map ? bpf_map__reuse_fd(map, dp->map_fds[i]) : -ENOENT;
+		int code = map ? 0 : -ENOENT;
 
+		if (map && i != (int)own)
+			code = bpf_map__reuse_fd(map, dp->map_fds[i]);
 		if (code)
 			return err_set_os(err, code, "cannot use map '%s'", map_names[i]);
 	}
@@ -184,9 +200,9 @@ static int use_maps(const struct datapath *dp, struct bpf_object *object, struct
 
 /* Loads @object on the maps; a descriptor of its @program, or -errno. */
 static int load_object(const struct datapath *dp, struct bpf_object *object,
-		       const struct bpf_program *program, struct err *err)
+		       const struct bpf_program *program, enum map_id own, struct err *err)
 {
-	int code = use_maps(dp, object, err);
+	int code = use_maps(dp, object, own, err);
 	int fd;
 
 	if (code)
@@ -208,7 +224,7 @@ static int load_select(struct datapath *dp, struct err *err)
 	if (!object)
 		return err_set_os(err, -errno, "cannot open the BPF object of sk_select");
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
-	dp->select_fd = load_object(dp, object->obj, object->progs.sk_select, err);
+	dp->select_fd = load_object(dp, object->obj, object->progs.sk_select, MAP_COUNT, err);
 	sk_select__destroy(object);
 	return dp->select_fd < 0 ? dp->select_fd : 0;
 }
@@ -233,25 +249,61 @@ static uint32_t list_ports(const struct datapath_options *options, uint16_t port
 	return count;
 }
 
-static int load_steer(struct datapath *dp, const struct datapath_options *options, struct err *err)
+static void set_up_steer(const struct datapath *dp, const struct datapath_options *options,
+			 struct xdp_steer *object)
 {
-	struct xdp_steer *object = xdp_steer__open();
 	uint16_t ports[LISTEN_PORTS_MAX] = { 0 };
+	int cpus = libbpf_num_possible_cpus();
 
-	if (!object)
-		return err_set_os(err, -errno, "cannot open the BPF object of xdp_steer");
 	object->rodata->listen_port_count = list_ports(options, ports);
 	memcpy((void *)object->rodata->listen_ports, ports, sizeof(ports));
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
 	object->rodata->hash_key.k0 = dp->hash_key.k0;
 	object->rodata->hash_key.k1 = dp->hash_key.k1;
 	object->rodata->can_dispatch = dp->can_dispatch;
+	bpf_map__set_max_entries(object->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
+}
+
+static int load_steer(struct datapath *dp, const struct datapath_options *options, struct err *err)
+{
+	struct xdp_steer *object = xdp_steer__open();
+
+	if (!object)
+		return err_set_os(err, -errno, "cannot open the BPF object of xdp_steer");
+	set_up_steer(dp, options, object);
 	/* Payload in several buffers came to XDP together with the helper that reads it. */
 	if (dp->can_dispatch)
 		bpf_program__set_flags(object->progs.xdp_steer, BPF_F_XDP_HAS_FRAGS);
-	dp->steer_fd = load_object(dp, object->obj, object->progs.xdp_steer, err);
+	dp->steer_fd = load_object(dp, object->obj, object->progs.xdp_steer, MAP_COUNT, err);
 	xdp_steer__destroy(object);
 	return dp->steer_fd < 0 ? dp->steer_fd : 0;
+}
+
+/*
+ * A program that takes payload in several buffers must not redirect in generic mode: the kernel
+ * (seen: 6.18) gives it a copy of the packet whose mac_len is 0, and the stack behind the cpumap
+ * then reads the Ethernet header as an IP header. So generic mode gets a program without frags, to
+ * which packets come in one piece; and since the kernel keeps programs with and without frags
+ * off the same cpumap, one with a cpumap of its own.
+ */
+static int load_steer_generic(struct datapath *dp, const struct datapath_options *options,
+			      struct err *err)
+{
+	struct xdp_steer *object = xdp_steer__open();
+	int code = 0;
+
+	if (!object)
+		return err_set_os(err, -errno, "cannot open the BPF object of xdp_steer");
+	set_up_steer(dp, options, object);
+	dp->steer_generic_fd =
+		load_object(dp, object->obj, object->progs.xdp_steer, MAP_STEER_CPUS, err);
+	if (dp->steer_generic_fd < 0)
+		code = dp->steer_generic_fd;
+	for (size_t i = 0; i < options->worker_count && code == 0; i++)
+		code = load_open_cpu(bpf_map__fd(object->maps.steer_cpus), options->worker_cpus[i],
+				     err);
+	xdp_steer__destroy(object);
+	return code;
 }
 
 int load_programs(struct datapath *dp, const struct datapath_options *options, struct err *err)
@@ -262,5 +314,8 @@ int load_programs(struct datapath *dp, const struct datapath_options *options, s
 	code = load_select(dp, err);
 	if (code || options->xdp == XDP_MODE_OFF)
 		return code;
-	return load_steer(dp, options, err);
+	code = load_steer(dp, options, err);
+	if (code == 0 && dp->can_dispatch && options->xdp != XDP_MODE_NATIVE)
+		code = load_steer_generic(dp, options, err);
+	return code;
 }
