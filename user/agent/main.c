@@ -398,6 +398,8 @@ static void release(struct agent *agent)
 	/* The pins stay with a proxy that stays. */
 	steering_close(&agent->steering, !leaves_proxy);
 	links_close(&agent->links);
+	if (agent->supervise.pid && !leaves_proxy)
+		proxy_pid_remove(agent->options->run_dir);
 	supervise_release(&agent->supervise);
 	admin_close(&agent->admin);
 	listeners_release(&agent->listeners);

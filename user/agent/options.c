@@ -492,7 +492,7 @@ void options_help(enum command command, struct buf *out)
 			continue;
 		snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
 			 option->argument ? option->argument : "");
-		buf_printf(out, "  %-26s%s%s\n", left, option->help,
+		buf_printf(out, "  %-26s %s%s\n", left, option->help,
 			   option->flags & OPTION_REPEATS ? "; repeatable" : "");
 	}
 	buf_add_c(out, "\nExit codes: 0, 1 failed, 2 usage.\n");
