@@ -9,17 +9,16 @@
 #include "agent/link.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/link_private.h"
 #include "agent/proxy_pid.h"
 #include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/memfd.h"
 
 const char *link_state_name(enum link_state state)
 {
@@ -86,7 +85,7 @@ static void on_closed(struct channel *channel, const struct err *why)
 		agent_on_proxy_gone(agent);
 }
 
-static void begin_drain(struct link *link, uint32_t grace_ms)
+void link_begin_drain(struct link *link, uint32_t grace_ms)
 {
 	struct control_drain drain = { .grace_ms = grace_ms };
 
@@ -183,12 +182,12 @@ static void send_listeners(struct link *link)
 }
 
 /* The proxy that works from now on; the one before it finishes what it has. */
-static void become_current(struct link *link)
+void link_become_current(struct link *link)
 {
 	struct links *links = link->links;
 
 	if (links->current && links->current != link)
-		begin_drain(links->current, links->agent->options->grace_ms);
+		link_begin_drain(links->current, links->agent->options->grace_ms);
 	links->current = link;
 	link->state = LINK_WORKING;
 	proxy_pid_write(links->agent->options->run_dir, link->pid);
@@ -204,7 +203,7 @@ static void set_up(struct link *link)
 	send_ticket_keys(link);
 	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 	channel_send(&link->channel, CONTROL_START, &start, -1);
-	become_current(link);
+	link_become_current(link);
 }
 
 /* The one that connected last. */
@@ -227,7 +226,7 @@ void links_start_waiting(struct links *links)
 	/* An agent that was killed before it had anything to serve leaves its proxy waiting. */
 	for (struct link *link = links->first; link; link = link->next)
 		if (link->state == LINK_WAITING)
-			begin_drain(link, 0);
+			link_begin_drain(link, 0);
 }
 
 void links_publish(struct links *links, unsigned int kinds)
@@ -255,7 +254,7 @@ void links_send_access_log(struct links *links)
 void links_drain(struct links *links, uint32_t grace_ms)
 {
 	for (struct link *link = links->first; link; link = link->next)
-		begin_drain(link, grace_ms);
+		link_begin_drain(link, grace_ms);
 }
 
 void links_on_exit(struct links *links, int pid)
@@ -321,136 +320,6 @@ static void on_refused(struct link *link, const struct control_refused *message)
 		agent_on_in_force(link->links->agent);
 }
 
-/* ------------------------------------------------------------------------- taking back */
-
-static bool fits(const struct link *link)
-{
-	const struct agent *agent = link->links->agent;
-
-	return link->hello.worker_count == agent->worker_count && !link->hello.is_draining &&
-	       link->given_counters >= 0 && link->sockets_kept == link->hello.listener_count &&
-	       listeners_missing(&agent->listeners) == 0;
-}
-
-static void replace_fd(int *fd, int by)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = by;
-}
-
-void links_adopt_published(struct links *links)
-{
-	const struct publisher *publisher = &links->agent->publisher;
-
-	replace_fd(&links->adopted_image,
-		   fcntl(publisher->of[PUBLISHED_IMAGE].fd, F_DUPFD_CLOEXEC, 0));
-	replace_fd(&links->adopted_endpoints,
-		   fcntl(publisher->of[PUBLISHED_ENDPOINTS].fd, F_DUPFD_CLOEXEC, 0));
-	links_start_waiting(links);
-}
-
-/* What it serves is what is published, until something newer is compiled. */
-static void publish_given(struct link *link)
-{
-	struct publisher *publisher = &link->links->agent->publisher;
-
-	for (int kind = 0; kind < PUBLISHED_COUNT; kind++) {
-		struct err err = { 0 };
-		struct str bytes;
-		int rc = link->given[kind] < 0 ? -ENOENT : 0;
-
-		if (!rc)
-			rc = memfd_map_sealed(link->given[kind], &bytes, &err);
-		if (rc)
-			continue;
-		if (publisher_set(publisher, (enum published_kind)kind, bytes, &err))
-			log_warning("agent", "proxy %d gives back %s that cannot be read: %s",
-				    link->pid, control_type_name(published_type(kind)), err.text);
-		memfd_unmap(bytes.at, bytes.len);
-	}
-	if (publisher_is_complete(publisher))
-		links_adopt_published(link->links);
-}
-
-/* Its counters go on where they stand, and so do the ids of its backends and endpoints. */
-static int keep(struct link *link, struct err *err)
-{
-	struct agent *agent = link->links->agent;
-	void *at;
-	int rc = memfd_map_shared(link->given_counters,
-				  agent->worker_count * sizeof(struct counters), &at, err);
-
-	if (rc)
-		return rc;
-	memfd_unmap(agent->counters, agent->worker_count * sizeof(struct counters));
-	agent->counters = at;
-	replace_fd(&agent->counters_fd, link->given_counters);
-	link->given_counters = -1;
-	publish_given(link);
-	link->in_force[PUBLISHED_IMAGE] = link->hello.image_generation;
-	link->in_force[PUBLISHED_ENDPOINTS] = link->hello.endpoints_generation;
-	link->in_force[PUBLISHED_CERTS] = link->hello.certs_generation;
-	become_current(link);
-	return 0;
-}
-
-static bool can_keep(struct link *link)
-{
-	struct err err = { 0 };
-
-	if (link->links->is_started || link->links->current)
-		return false;
-	if (!fits(link)) {
-		log_warning("agent",
-			    "proxy %d has %u workers and %u sockets, which is not what is wanted: "
-			    "another one takes its place",
-			    link->pid, link->hello.worker_count, link->hello.listener_count);
-		return false;
-	}
-	if (keep(link, &err)) {
-		log_warning("agent", "proxy %d cannot be kept: %s", link->pid, err.text);
-		return false;
-	}
-	log_info("agent", "proxy %d goes on with its %u workers and %u sockets", link->pid,
-		 link->hello.worker_count, link->hello.listener_count);
-	return true;
-}
-
-/*
- * All was given back. A proxy that lost its connection and comes back to the same agent has
- * what is wanted already; it is only told what it may have missed.
- */
-static void on_taken(struct link *link)
-{
-	if (link->hello.worker_count == 0) {
-		link->state = LINK_WAITING;
-		links_start_waiting(link->links);
-		return;
-	}
-	if (!can_keep(link))
-		begin_drain(link, link->links->agent->options->grace_ms);
-}
-
-static void take_back(struct link *link, struct control_message *message)
-{
-	struct agent *agent = link->links->agent;
-	enum published_kind kind = published_kind_of(message->type);
-
-	if (message->type == CONTROL_LISTENER)
-		link->sockets_kept +=
-			listeners_take(&agent->listeners, &message->body.listener, message->fd);
-	else if (message->type == CONTROL_COUNTERS &&
-		 message->body.counters.struct_bytes == sizeof(struct counters))
-		replace_fd(&link->given_counters, message->fd);
-	else if (kind != PUBLISHED_COUNT)
-		replace_fd(&link->given[kind], message->fd);
-	else if (message->fd >= 0)
-		close(message->fd);
-	if (--link->give_back_left == 0)
-		on_taken(link);
-}
-
 static void on_hello(struct link *link, const struct control_hello *hello)
 {
 	loop_timer_clear(&link->links->agent->loop, &link->greeting_timer);
@@ -466,7 +335,7 @@ static void on_hello(struct link *link, const struct control_hello *hello)
 	log_debug("agent", "proxy %d says hello: %u workers, %u sockets", link->pid,
 		  hello->worker_count, hello->listener_count);
 	if (link->give_back_left == 0)
-		on_taken(link);
+		link_on_taken(link);
 }
 
 /* ---------------------------------------------------------------------------- receiving */
@@ -489,7 +358,7 @@ static void on_message(struct channel *channel, struct control_message *message)
 		return;
 	}
 	if (link->state == LINK_TAKING) {
-		take_back(link, message);
+		link_take_back(link, message);
 		return;
 	}
 	if (message->type == CONTROL_HELLO)
@@ -587,8 +456,8 @@ void links_close(struct links *links)
 	links->first = links->current = NULL;
 	if (links->listen_watch.fd >= 0)
 		close(links->listen_watch.fd);
-	replace_fd(&links->adopted_image, -1);
-	replace_fd(&links->adopted_endpoints, -1);
+	link_replace_fd(&links->adopted_image, -1);
+	link_replace_fd(&links->adopted_endpoints, -1);
 }
 
 /* Somebody has said all that there is to wait for. */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_private: what link.c and link_take.c have of each other. */
+#ifndef SLUICE_AGENT_LINK_PRIVATE_H
+#define SLUICE_AGENT_LINK_PRIVATE_H
+
+#include "agent/link.h"
+
+/* ---- link.c ---- */
+
+void link_begin_drain(struct link *link, uint32_t grace_ms);
+/* The proxy that works from now on; the one before it finishes what it has. */
+void link_become_current(struct link *link);
+
+/* ---- link_take.c ---- */
+
+/* One of the messages that HELLO promised. Takes its descriptor. */
+void link_take_back(struct link *link, struct control_message *message);
+/* All that was promised is here. */
+void link_on_taken(struct link *link);
+/* Closes what *@fd was, if it was open. */
+void link_replace_fd(int *fd, int by);
+
+#endif
