@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: run install uninstall
 run: ## the demo: serves k8s/examples through XDP in network namespaces, shows it, Ctrl-C ends (root)
 	$(Q)scripts/setup
-	$(Q)$(MAKE) --no-print-directory all $(BUILD)/e2e/xdp_pass.bpf.o
+	$(Q)$(MAKE) -s --no-print-directory all $(BUILD)/e2e/xdp_pass.bpf.o
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B scripts/demo $(ARGS)
 
 install: $(BIN) ## sluice and sluicectl into DESTDIR PREFIX (/usr/local)
