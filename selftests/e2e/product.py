@@ -61,8 +61,9 @@ class Sluice:
                 left = deadline - time.monotonic()
                 gone = self.process.poll() is not None
                 if left <= 0 or gone:
-                    why = f"exited {self.process.returncode}" if gone else "did not"
-                    raise TimeoutError(f"sluice {why} say '{pattern}':\n" + "\n".join(self.log[-40:]))
+                    why = f"exited {self.process.returncode} and did" if gone else "did"
+                    what = pattern.replace(r"\b", "")
+                    raise TimeoutError(f"sluice {why} not say '{what}':\n" + "\n".join(self.log[-40:]))
                 self._said.wait(min(left, 0.2))
 
     def stop(self, number=signal.SIGTERM, seconds=10):
