@@ -42,10 +42,6 @@ enum {
 	RETRY_AFTER_MAX_S = 300,
 };
 
-#ifndef SLUICE_VERSION
-#define SLUICE_VERSION "unknown"
-#endif
-
 enum exchange_state {
 	EXCHANGE_NEW,
 	EXCHANGE_UNDER_WAY,

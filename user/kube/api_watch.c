@@ -135,7 +135,7 @@ static void give_item(struct api_watch *watch, const struct node *item, struct a
 		full.children = children;
 		full.count = item->count + 2;
 	}
-	watch->handler->on_object(watch, API_WATCH_ADDED, &full);
+	watch->handler->on_object(watch, API_WATCH_LISTED, &full);
 }
 
 static void keep_continue(struct api_watch *watch, const struct node *list)
@@ -241,7 +241,10 @@ static void take_event(struct api_watch *watch, const struct node *event)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		if (!str_eq_c(type->text, changes[i].type))
 			continue;
-		watch->handler->on_object(watch, changes[i].change, object);
+		watch->handler->on_object(watch,
+					  watch->is_list_open ? API_WATCH_LISTED
+							      : changes[i].change,
+					  object);
 		/* Objects of the initial stream come in the order of their names. */
 		if (watch->state == API_WATCH_FOLLOWING)
 			keep_resource_version(watch, object);

@@ -57,6 +57,7 @@ enum api_stream {
 };
 
 enum api_watch_change {
+	API_WATCH_LISTED, /* as part of a whole list */
 	API_WATCH_ADDED,
 	API_WATCH_MODIFIED,
 	API_WATCH_DELETED,
@@ -76,7 +77,7 @@ struct api_watch_handler {
 	/* A whole list begins: what comes until on_list_end is all that there is. */
 	void (*on_list_begin)(struct api_watch *watch);
 	/*
-	 * An object of the list (ADDED), or a change. @object has kind and apiVersion; it is good
+	 * An object of the list, or a change. @object has kind and apiVersion; it is good
 	 * for the call.
 	 */
 	void (*on_object)(struct api_watch *watch, enum api_watch_change change,

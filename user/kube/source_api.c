@@ -347,6 +347,8 @@ static void on_list_end(struct api_watch *watch)
 	decoded_init(&feed->listed);
 	if (may_name)
 		forget_gone_namers(source);
+	if (source->options.on_listed)
+		source->options.on_listed(source->options.owner, feed->kind);
 	touch(source);
 }
 

@@ -43,9 +43,11 @@ struct source_api_options {
 	 * source is complete for the first time.
 	 */
 	void (*on_change)(void *owner, uint32_t changed);
+	/* A whole list of @kind is in the store. May be NULL. */
+	void (*on_listed)(void *owner, enum object_kind kind);
 	/*
-	 * Every Ingress, Service and EndpointSlice as it came, for status.h. @object is good for
-	 * the call. May be NULL.
+	 * Every Ingress, Service and EndpointSlice as it came, before it is in the store, for
+	 * status.h. @object is good for the call. May be NULL.
 	 */
 	void (*on_object)(void *owner, enum object_kind kind, enum api_watch_change change,
 			  const struct node *object);
