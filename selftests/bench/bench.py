@@ -61,18 +61,26 @@ def write_list(lab):
     return path
 
 
+def spent(lab, proxy):
+    """CPU seconds: of the proxy with the kernel's steering threads, and of all that a request takes."""
+    own = lab.cgroups.cpu_s(proxy.group) + lab.cgroups.steering_s()
+    return own, own + lab.cgroups.cpu_s("loadgen") + lab.cgroups.cpu_s("endpoints")
+
+
 def measure(lab, proxy, kind, arguments, seconds):
     """One sample: CPU of the proxy's group per request, and what the generator saw."""
     command = [f"{lab.build}/bench/loadgen", "-t", proxy.target(kind), "-d", str(seconds), "-w", "0", *arguments]
-    cpu, began = lab.cgroups.cpu_s(proxy.group), time.monotonic()
+    before, began = spent(lab, proxy), time.monotonic()
     process = lab.start("loadgen", CLIENT, 0, command, stdout=subprocess.PIPE)
     out, _ = process.communicate(timeout=seconds + 60)
     lab.processes.remove(process)
-    wall, cpu = time.monotonic() - began, lab.cgroups.cpu_s(proxy.group) - cpu
+    wall, after = time.monotonic() - began, spent(lab, proxy)
+    own, everybody = after[0] - before[0], after[1] - before[1]
     seen = json.loads(out)
     if not seen["requests"]:
         return None
-    return {**seen, "cpu_us": cpu * 1e6 / seen["requests"], "busy": cpu / wall, "pss_mb": lab.cgroups.pss_mb(proxy.group)}
+    return {**seen, "cpu_us": own * 1e6 / seen["requests"], "all_us": everybody * 1e6 / seen["requests"],
+            "busy": own / wall, "pss_mb": lab.cgroups.pss_mb(proxy.group)}
 
 
 def run_setup(lab, setup, names, options, samples):

@@ -57,6 +57,20 @@ class Cgroups:
                 return int(line.split()[1]) / 1e6
         return 0.0
 
+    @staticmethod
+    def steering_s():
+        """CPU time of the kernel's threads that take what XDP sends to another CPU (cpumap)."""
+        total_ns = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+                    if comm.read().startswith("cpumap"):
+                        with open(f"/proc/{pid}/schedstat", encoding="utf-8") as schedstat:
+                            total_ns += int(schedstat.read().split()[0])
+            except OSError:
+                continue
+        return total_ns / 1e9
+
     def pids(self, name):
         return open(f"{self.root}/{name}/cgroup.procs", encoding="utf-8").read().split()
 
@@ -101,6 +115,8 @@ class Lab:
                                       (PROXY, "proxy1", "10.77.2.1"), (ENDPOINTS, "ends0", ENDPOINT_IP)):
             run(f"ip -n {name} addr add {address}/24 dev {device}")
             run(f"ip -n {name} link set {device} up")
+        # XDP passes packets whose checksum is yet to be made; real networks have none, veth does.
+        run(f"ip netns exec {CLIENT} ethtool -K {CLIENT_DEVICE} tx off")
         run(f"ip -n {ENDPOINTS} route add local 10.200.0.0/16 dev lo")
         run(f"ip -n {PROXY} route add 10.200.0.0/16 via {ENDPOINT_IP}")
         for name in (CLIENT, PROXY, ENDPOINTS):

@@ -41,8 +41,8 @@ def scenario_table(name, what, samples):
         values = [s["cpu_us"] for s in by_proxy[proxy].values()]
         bad = sum(s["errors"] + s["resets"] + s["not_200"] for s in by_proxy[proxy].values())
         rows.append([proxy, f"{cost[proxy]:.2f}", f"{min(values):.2f}-{max(values):.2f}", ratio(by_proxy, proxy, FLOOR),
-                     ratio(by_proxy, proxy, best) if best else "", f"{median(proxy, 'rps'):.0f}",
+                     ratio(by_proxy, proxy, best) if best else "", f"{median(proxy, 'all_us'):.1f}", f"{median(proxy, 'rps'):.0f}",
                      f"{median(proxy, 'busy'):.2f}", f"{median(proxy, 'p50_us'):.0f}", f"{median(proxy, 'p99_us'):.0f}",
                      bad, f"{median(proxy, 'pss_mb'):.0f}"])
-    return table(f"{name}: {what}", ["proxy", "CPU us/request", "min-max", "x floor", "x best peer", "req/s", "busy",
+    return table(f"{name}: {what}", ["proxy", "CPU us/request", "min-max", "x floor", "x best peer", "all CPU us", "req/s", "busy",
                                      "p50 us", "p99 us", "bad", "PSS MB"], rows)
