@@ -140,7 +140,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard selftests/fuzz/*_*.c)
 FUZZ     := $(FUZZ_SRC:selftests/fuzz/%.c=%)
 FUZZ_FLAGS = -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined \
-             -fno-sanitize-recover=all -Iuser -I. -Iselftests -I$(BUILD)/gen
+             -fno-sanitize-recover=all -Iuser -I. -Iselftests -I$(BUILD)/gen -DSLUICE_VERSION='"fuzz"'
 define fuzz_rule
 $(BUILD)/fuzz/$(1): selftests/fuzz/$(1).c $$(foreach l,$$(call closure,$(firstword $(subst _, ,$(1)))),$$(wildcard user/$$(l)/*.c user/$$(l)/*.h))
 	$$(call say,FUZZ,$$<)

@@ -376,7 +376,10 @@ int main(int argc, char **argv)
 	}
 	if (count >= 0)
 		free(entries);
-	printf("golden: %u cases, %u texts as reviewed, %u %s\n", golden.cases, golden.same,
-	       golden.different, golden.is_update ? "updated" : "different");
+	if (golden.is_update)
+		printf("golden: %u cases, %u texts as reviewed, %u updated\n", golden.cases,
+		       golden.same, golden.different);
+	else
+		printf("golden: %u passed, %u failed\n", golden.same, golden.different);
 	return golden.cases > 0 && (golden.is_update || golden.different == 0) ? 0 : 1;
 }
