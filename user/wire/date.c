@@ -10,12 +10,14 @@
 enum {
 	DAY_S = 86400,
 	ERA_YEARS = 400,
-	ERA_DAYS = 146097,         /* of 400 years */
-	EPOCH_DAYS = 719468,       /* from 1 March 0000 to 1970-01-01 */
-	EPOCH_WEEKDAY = 4,         /* Thursday */
-	MARCH = 2,                 /* counted from January = 0 */
-	YEAR_MAX_S = 253402300799, /* 9999-12-31 23:59:59 */
+	ERA_DAYS = 146097,   /* of 400 years */
+	EPOCH_DAYS = 719468, /* from 1 March 0000 to 1970-01-01 */
+	EPOCH_WEEKDAY = 4,   /* Thursday */
+	MARCH = 2,           /* counted from January = 0 */
 };
+
+/* 9999-12-31 23:59:59. Not among the enums: it would make them all as wide. */
+#define YEAR_MAX_S 253402300799
 
 struct civil {
 	unsigned year;
