@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from apiserver import ingress
 from kube_site import INGRESSES, KubeSite
 from world import ROOT, poll
 
@@ -161,7 +162,7 @@ def test_no_verb_is_too_many(start_cluster):
     """Every rule of the ClusterRole and the Role is needed: each is asked for in the server's audit log."""
     rules = []
     for name in ("rbac.yaml", "rbac-secrets.yaml"):
-        listed = json.loads(start_cluster_kubectl(os.path.join(K8S, name)))
+        listed = json.loads(read_manifests(os.path.join(K8S, name)))
         for item in listed if isinstance(listed, list) else [listed]:
             rules += [(g, r, v) for rule in item.get("rules", []) for g in rule["apiGroups"]
                       for r in rule["resources"] for v in rule["verbs"]]
@@ -202,7 +203,33 @@ def test_no_verb_is_too_many(start_cluster):
         os.unlink(path + suffix)
 
 
-def start_cluster_kubectl(path):
+@pytest.mark.parametrize("what, change, why", [
+    ("plain", {}, None),
+    ("snippet", {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}, "snippets"),
+    ("boolean", {"sluice.dev/ssl-redirect": "maybe"}, "true"),
+    ("good boolean", {"sluice.dev/ssl-redirect": "false"}, None),
+    ("timeout", {"nginx.ingress.kubernetes.io/proxy-read-timeout": "soon"}, "number of seconds"),
+    ("good timeout", {"nginx.ingress.kubernetes.io/proxy-read-timeout": "30"}, None),
+    ("static content", {"kind": "ConfigMap", "name": "a"}, None),
+    ("other resource", {"kind": "Bucket", "apiGroup": "storage.example", "name": "a"}, "ConfigMap"),
+])
+def test_admission_policies(api, what, change, why):
+    """What sluice would refuse is refused when it is applied; of our class only."""
+    api.kubectl("apply", "-f", os.path.join(K8S, "policy.yaml"))
+    body = ingress("policy", "policy.example")
+    if "kind" in change:
+        body["spec"] = {"ingressClassName": "sluice", "defaultBackend": {"resource": change}}
+    else:
+        body["metadata"]["annotations"] = change
+    create = INGRESSES + "?dryRun=All"
+    if why:
+        poll("refused", lambda: why in api.request("POST", create, body)[1].get("message", ""), 15)
+        body["spec"]["ingressClassName"] = "other"
+    status, answer = api.request("POST", create, body)
+    assert status == 201, (what, answer)
+
+
+def read_manifests(path):
     """A file of manifests as one JSON list."""
     import yaml
     with open(path, encoding="utf-8") as file:

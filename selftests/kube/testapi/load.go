@@ -112,10 +112,10 @@ func (l *loader) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: l.namespace}
 }
 
-// service has no selector: its slice is ours to write.
+// service has no selector: its slice is ours to write. And no address, which would take longest.
 func (l *loader) service(name string) *corev1.Service {
 	return &corev1.Service{ObjectMeta: l.meta(name), Spec: corev1.ServiceSpec{
-		Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
+		ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}
 }
 
 func (l *loader) slice(name string) *discoveryv1.EndpointSlice {
