@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 1
+#define CONTRACT_SCHEMA 2
 
 enum contract_limits {
 	LISTENERS_MAX = 32,     /* listeners; also the width of a row of worker_socks */
@@ -33,6 +33,9 @@ enum contract_limits {
 	FLOWS_MAX = 131072,     /* default capacity of flows */
 	HOST_STATS_MAX = 4096,  /* hosts with counters of their own; the busiest stay */
 	EVENTS_BYTES = 1 << 18, /* ring buffer of events */
+	DENYLIST_MAX = 131072,  /* prefixes; also of allowlist */
+	SOURCES_MAX = 65536,    /* sources whose rate is known at a time */
+	HOST_RATES_MAX = 16384, /* hosts with a limit of their own */
 	HOST_NAME_MAX_BYTES = 255,
 	HOST_NAME_SHOWN_BYTES = 48, /* as much of a name as a map shows, NUL included */
 };
@@ -45,13 +48,22 @@ enum __attribute__((packed)) verdict {
 	VERDICT_PASS = 1,     /* to the kernel's stack, on this CPU */
 	VERDICT_DROP = 2,     /* with a drop reason, always */
 	VERDICT_STEER = 3,    /* to the stack, on the CPU of the flow's worker */
-	VERDICT_ANSWER = 4,   /* kept for early dispatch: sent back out */
+	VERDICT_ANSWER = 4,   /* sent back out, made into its answer */
+	VERDICT_ABSORB = 5,   /* it has told us what it had to tell, and goes no further */
 };
 
-/* Why a packet was dropped. Numbered for ever. 2 to 15 are kept for early dispatch. */
+/* Why a packet was dropped. Numbered for ever. */
 enum __attribute__((packed)) drop_reason {
 	DROP_REASON_NONE = 0,
-	DROP_REASON_HOST_POLICY = 1, /* the host's entry says drop */
+	DROP_REASON_HOST_POLICY = 1,  /* the host's entry says drop */
+	DROP_REASON_DENIED = 2,       /* the source is in denylist */
+	DROP_REASON_NOT_ALLOWED = 3,  /* the source is not in the listener's allowlist */
+	DROP_REASON_SOURCE_RATE = 4,  /* too many new connections from this source */
+	DROP_REASON_HOST_RATE = 5,    /* too many new connections for this host */
+	DROP_REASON_HOST_UNKNOWN = 6, /* no such host, and unknown ones are dropped */
+	DROP_REASON_MALFORMED = 7,    /* TCP flags that no TCP sends */
+	DROP_REASON_EARLY_ORDER = 8,  /* a later segment before the first: it comes again */
+	DROP_REASON_FLOW_REFUSED = 9, /* flows has no room for a connection to be admitted */
 };
 
 /* ---- listeners: address and port -> listener ----------------------------------------------- */
@@ -63,7 +75,8 @@ enum __attribute__((packed)) listener_protocol {
 };
 
 enum listener_flags {
-	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* kept for early dispatch: XDP answers SYNs */
+	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* XDP answers SYNs */
+	LISTENER_FLAG_ALLOWLIST = 1u << 1,      /* only for sources in allowlist */
 };
 
 /* An address of zeroes (v4-mapped for IPv4) is every address of that family. */
@@ -89,6 +102,10 @@ enum __attribute__((packed)) host_policy {
 	HOST_POLICY_DROP = 2,
 };
 
+enum host_flags {
+	HOST_FLAG_LIMITED = 1u << 0, /* host_rates has its limit */
+};
+
 /* host.h says how a name is hashed. */
 struct host_key {
 	__u64 hash;
@@ -101,7 +118,8 @@ struct host_value {
 	__u16 worker_spread; /* 0: no worker, the packet passes */
 	__u32 generation;    /* of the plan that last changed this entry */
 	enum host_policy policy;
-	__u8 pad[3];
+	__u8 flags;
+	__u8 pad[2];
 	char name[HOST_NAME_SHOWN_BYTES];
 };
 
@@ -110,17 +128,19 @@ struct host_value {
 /*
  *            first payload names a host             FIN
  *  (no entry) ----------------------> STEERED ------------> CLOSING
- *      ^                                 | RST                 | RST
- *      |                                 v                     v
- *      +---- SYN of a new connection -- CLOSED <---------------+
- *      +---- SYN of a new connection -- CLOSING
+ *    | ^                               ^ | RST                 | RST
+ *    | |                  the socket   | v                     v
+ *    | +- SYN of a new connection ---- | CLOSED <--------------+
+ *    | +- SYN of a new connection ---- | CLOSING
+ *    |                                 |
+ *    +-- first payload of a connection that XDP answered --> ADMIT
  */
 enum __attribute__((packed)) flow_state {
 	FLOW_STATE_NONE = 0,
 	FLOW_STATE_STEERED = 1, /* packets go to the worker's CPU */
 	FLOW_STATE_CLOSING = 2, /* the downstream side sent FIN; its ACKs still come */
 	FLOW_STATE_CLOSED = 3,  /* the downstream side sent RST */
-	FLOW_STATE_ADMIT = 4,   /* kept for early dispatch: tc_admit has to make the socket */
+	FLOW_STATE_ADMIT = 4,   /* tc_admit has to make the socket */
 };
 
 struct flow_key {
@@ -135,7 +155,9 @@ struct flow_value {
 	__u32 host_id;
 	__u16 worker;
 	enum flow_state state;
-	__u8 pad;
+	__u8 has_fin;    /* ADMIT: it becomes CLOSING instead of STEERED */
+	__u32 admit_seq; /* ADMIT: sequence and acknowledgment number of the first payload */
+	__u32 admit_ack;
 };
 
 /* ---- workers: worker -> CPU and load; CPU -> worker ---------------------------------------- */
@@ -170,11 +192,79 @@ static inline __u32 worker_sock_slot(__u32 worker, __u32 listener_id)
 	return worker * LISTENERS_MAX + listener_id;
 }
 
+/* ---- settings: what may change while the programs run -------------------------------------- */
+
+/* One row. All zero: nothing is limited, and no SYN is answered. */
+struct settings_value {
+	__u32 source_rate_per_s; /* new connections from a source; 0: no limit */
+	__u32 source_burst;
+	__u8 source_bits_ipv4; /* of an address, that make a source: 32 or fewer */
+	__u8 source_bits_ipv6;
+	__u8 is_answering; /* XDP answers SYNs to listeners that have early dispatch */
+	__u8 has_denylist; /* so that an empty one costs no look-up */
+	__u8 cookie_slot;  /* of cookie_keys, for new cookies */
+	__u8 window_scale; /* ours, as this kernel's own handshake would have it */
+	__u8 has_ecn;      /* as net.ipv4.tcp_ecn has it */
+	__u8 has_sack;
+	__u16 mss_ipv4; /* what we can receive: by the smallest MTU of the interfaces */
+	__u16 mss_ipv6;
+	__u32 timestamp_offset; /* so that our timestamps do not tell for how long we run */
+};
+
+/* ---- cookie_keys: what the numbers of answered SYNs are made with --------------------------- */
+
+enum { COOKIE_KEYS_COUNT = 2 };
+
+struct cookie_key {
+	__u64 k0; /* both 0: no key yet */
+	__u64 k1;
+	__u64 valid_from_ns; /* CLOCK_MONOTONIC */
+};
+
+/* ---- denylist, allowlist: prefixes of sources ----------------------------------------------- */
+
+/* Bits are counted from the first of 16 bytes: an IPv4 prefix of n bits has 96 + n. */
+struct denylist_key {
+	__u32 bits;
+	__u8 address[16];
+};
+
+/* The listener's number stands before the address: its 32 bits are part of each prefix. */
+struct allowlist_key {
+	__u32 bits;
+	__u32 listener_id;
+	__u8 address[16];
+};
+
+struct prefix_value {
+	__u32 rule_id;
+};
+
+/* ---- source_rates, host_rates: token buckets ------------------------------------------------ */
+
+/* The first bits of an address, the others zero. */
+struct source_key {
+	__u8 address[16];
+};
+
+struct bucket {
+	__u64 refilled_ns;  /* CLOCK_MONOTONIC */
+	__u32 tokens_milli; /* thousandths of a connection */
+	__u32 pad;
+};
+
+struct host_rate {
+	__u32 rate_per_s;
+	__u32 burst;
+	struct bucket bucket;
+};
+
 /* ---- stats: one struct of counters a CPU --------------------------------------------------- */
 
 /*
- * X(name, help). Every packet that a program sees ends in exactly one of the
- * counters of the first three groups; the fourth says what happened on the way.
+ * X(name, help). Every packet that xdp_steer sees ends in exactly one of the
+ * counters of the first five groups (pass, steer, drop, answer, absorb); the sixth
+ * says what happened on the way. tc_admit counts what it does in the seventh.
  * sk_select counts connections, not packets. User space sums the CPUs and makes
  * metric names of these, so a counter is added here and nowhere else.
  */
@@ -195,9 +285,24 @@ static inline __u32 worker_sock_slot(__u32 worker, __u32 listener_id)
 	X(pass_checksum, "packets of this machine whose checksum is yet to be made: not steered")  \
 	X(pass_local, "packets that came in on their worker's CPU")                                \
 	X(pass_flow_ended, "SYNs that ended the entry of an earlier connection")                   \
+	X(pass_syn_known, "SYNs on a connection that the kernel still knows")                      \
+	X(pass_syn_plain, "SYNs that XDP could have answered, had they had timestamps")            \
+	X(pass_not_early, "segments of a connection whose socket is there already")                \
 	X(steer_redirect, "packets sent to their worker's CPU")                                    \
 	X(steer_failed, "packets that should have been, and were passed instead")                  \
 	X(drop_host_policy, "packets dropped because their host's entry says so")                  \
+	X(drop_denied, "packets from a source in denylist")                                        \
+	X(drop_not_allowed, "packets from a source that its listener does not allow")              \
+	X(drop_source_rate, "connections over the rate of their source")                           \
+	X(drop_host_rate, "connections over the rate of their host")                               \
+	X(drop_host_unknown, "first payloads for unknown hosts")                                   \
+	X(drop_malformed, "packets with TCP flags that no TCP sends")                              \
+	X(drop_early_order, "segments that came before the first one of their connection")         \
+	X(drop_flow_refused, "first payloads that flows had no room for")                          \
+	X(answer_syn, "SYNs answered with a cookie")                                               \
+	X(answer_keepalive, "keepalive probes answered for connections without a socket")          \
+	X(answer_fin, "connections that ended before they said anything")                          \
+	X(absorb_ack, "bare ACKs of connections without a socket")                                 \
 	X(host_exact, "hosts found by their whole name")                                           \
 	X(host_wildcard, "hosts found by a wildcard")                                              \
 	X(host_catch_all, "hosts that fell to the catch-all entry")                                \
@@ -205,6 +310,12 @@ static inline __u32 worker_sock_slot(__u32 worker, __u32 listener_id)
 	X(flow_refused, "flows that could not be remembered")                                      \
 	X(flow_closed, "flows ended by FIN or RST")                                                \
 	X(event_lost, "events that the ring buffer had no room for")                               \
+	X(early_first, "first payloads of answered connections, sent to get a socket")             \
+	X(early_no_host, "of these, those whose worker was chosen without a known host")           \
+	X(admit_socket, "sockets made from first payloads")                                        \
+	X(admit_known, "connections to be admitted whose socket was there")                        \
+	X(admit_order, "dropped: a later segment before the first, which comes again")             \
+	X(admit_failed, "first payloads that the kernel made no socket from")                      \
 	X(select_local, "connections given to the worker of their CPU")                            \
 	X(select_other, "connections given to another worker")                                     \
 	X(select_kernel, "connections left to the kernel's own choice")
@@ -219,11 +330,10 @@ struct stats {
 /* ---- host_stats: host id -> counters ------------------------------------------------------- */
 
 struct host_counters {
-	__u64 dispatched;    /* first payloads that named this host */
-	__u64 refused;       /* dropped by its policy */
-	__u64 syns_answered; /* kept for early dispatch */
-	__u64 sockets_born;  /* kept for early dispatch */
-	__u64 limited;       /* kept for early dispatch */
+	__u64 dispatched;   /* first payloads that named this host */
+	__u64 refused;      /* dropped by its policy */
+	__u64 sockets_born; /* made by tc_admit */
+	__u64 limited;      /* dropped: over its rate */
 };
 
 /* ---- events: samples for `sluicectl drops` ------------------------------------------------- */
@@ -261,8 +371,13 @@ _Static_assert(sizeof(struct listener_key) == 18, "no holes");
 _Static_assert(sizeof(struct listener_value) == 4, "no holes");
 _Static_assert(sizeof(struct host_value) == 64, "no holes");
 _Static_assert(sizeof(struct flow_key) == 36, "no holes");
-_Static_assert(sizeof(struct flow_value) == 16, "no holes");
+_Static_assert(sizeof(struct flow_value) == 24, "no holes");
 _Static_assert(sizeof(struct worker_value) == 16, "no holes");
+_Static_assert(sizeof(struct settings_value) == 24, "no holes");
+_Static_assert(sizeof(struct cookie_key) == 24, "no holes");
+_Static_assert(sizeof(struct denylist_key) == 20, "no holes");
+_Static_assert(sizeof(struct allowlist_key) == 24, "no holes");
+_Static_assert(sizeof(struct bucket) == 16, "no holes");
 _Static_assert(sizeof(struct event) == 104, "no holes");
 _Static_assert(sizeof(struct schema_value) == 24, "no holes");
 

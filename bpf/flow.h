@@ -16,6 +16,11 @@ static __always_inline __u16 host_order(__be16 port)
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap16(port) : port;
 }
 
+static __always_inline __u32 host_order_u32(__be32 number)
+{
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap32(number) : number;
+}
+
 /* ::ffff:a.b.c.d */
 static __always_inline void address_from_ipv4(__u8 address[16], __be32 ipv4)
 {
@@ -50,6 +55,17 @@ static __always_inline void flow_key_ports(struct flow_key *key, __be16 client, 
 	key->local_port = host_order(local);
 }
 
+/* True for each port where @count is 0: the map of listeners is asked then. */
+static __always_inline int is_listen_port(const volatile __u16 ports[LISTEN_PORTS_MAX], __u32 count,
+					  __u16 port)
+{
+	if (count == 0)
+		return 1;
+	platform_unroll for (int i = 0; i < LISTEN_PORTS_MAX;
+			     i++) if (ports[i] && ports[i] == port) return 1;
+	return 0;
+}
+
 static __always_inline void listener_key_of_flow(struct listener_key *key,
 						 const struct flow_key *flow)
 {
@@ -59,11 +75,9 @@ static __always_inline void listener_key_of_flow(struct listener_key *key,
 
 static __always_inline int address_is_ipv4(const __u8 address[16])
 {
-	__u8 others = (__u8) ~(address[10] & address[11]);
+	const __u32 mapped = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0xffff0000 : 0x0000ffff;
 
-	for (int i = 0; i < 10; i++)
-		others |= address[i];
-	return others == 0;
+	return (load_u32(address) | load_u32(address + 4) | (load_u32(address + 8) ^ mapped)) == 0;
 }
 
 /* Makes the key that of "every address" of the same family. */

@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "contract.h"
+#include "platform.h"
 #include "scratch.h"
 
 /* Which address and port is which listener. */
@@ -41,6 +42,57 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, struct flow_value);
 } flows SEC(".maps");
+
+/* One row: what may change at any time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings_value);
+} settings SEC(".maps");
+
+/* The keys of cookies, by slot: the present one and the one before. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, COOKIE_KEYS_COUNT);
+	__type(key, __u32);
+	__type(value, struct cookie_key);
+} cookie_keys SEC(".maps");
+
+/* Sources that get nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, DENYLIST_MAX);
+	__type(key, struct denylist_key);
+	__type(value, struct prefix_value);
+} denylist SEC(".maps");
+
+/* Sources that a listener with LISTENER_FLAG_ALLOWLIST is for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, DENYLIST_MAX);
+	__type(key, struct allowlist_key);
+	__type(value, struct prefix_value);
+} allowlist SEC(".maps");
+
+/* What is left to each source of its rate of new connections. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SOURCES_MAX);
+	__type(key, struct source_key);
+	__type(value, struct bucket);
+} source_rates SEC(".maps");
+
+/* The limits of hosts that have one, by host id, and what is left of them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, HOST_RATES_MAX);
+	__type(key, __u32);
+	__type(value, struct host_rate);
+} host_rates SEC(".maps");
 
 /* Where a worker runs and how it is; which worker a CPU has. Rows at load. */
 struct {

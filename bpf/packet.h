@@ -27,18 +27,44 @@ struct packet {
 	__u32 payload_pos; /* offsets into the frame */
 	__u32 payload_end; /* by the IP header: frames are padded */
 	__u32 address_sum; /* of both addresses, as the TCP checksum sums them */
+	__u32 ip_pos;      /* of the IP header */
+	__u32 tcp_pos;
+	__u32 seq;
+	__u32 ack_seq;
 	__u16 ethertype;
 	__u8 is_checksum_partial; /* the checksum is yet to be made: see packet_read_tcp */
 	__u8 is_syn;              /* without ACK */
 	__u8 is_fin;
 	__u8 is_rst;
+	__u8 is_ack;
+	__u8 tcp_flags; /* all of them, as on the wire */
+	__u8 pad[2];
 };
 
 enum {
 	VLAN_TAGS_MAX = 2,           /* a tag, or QinQ */
 	IPV4_FRAGMENT_BITS = 0x3fff, /* "more fragments" and the offset, RFC 791 3.1 */
 	TCP_HEADER_WORDS_MIN = 5,
+
+	TCP_FLAGS_OFFSET = 13, /* in the header */
+	TCP_FIN = 0x01,        /* RFC 9293 3.1, RFC 3168 6.1 */
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80,
 };
+
+/* Flags that no TCP sends together: they are probes, or somebody's flood. */
+static __always_inline int tcp_flags_are_malformed(__u8 flags)
+{
+	if (flags & TCP_SYN)
+		return (flags & (TCP_FIN | TCP_RST)) != 0;
+	if (flags & TCP_RST)
+		return 0;
+	return !(flags & TCP_ACK);
+}
 
 static __always_inline int is_vlan(__u16 ethertype)
 {
@@ -162,6 +188,11 @@ static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,
 	packet->is_syn = tcp->syn && !tcp->ack;
 	packet->is_fin = tcp->fin;
 	packet->is_rst = tcp->rst;
+	packet->is_ack = tcp->ack;
+	packet->tcp_flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
+	packet->tcp_pos = start;
+	packet->seq = host_order_u32(tcp->seq);
+	packet->ack_seq = host_order_u32(tcp->ack_seq);
 	return PACKET_TCP;
 }
 
@@ -172,6 +203,7 @@ static __always_inline enum packet_kind packet_read(struct cursor *cursor, struc
 
 	if (kind != PACKET_TCP)
 		return kind;
+	packet->ip_pos = cursor_offset(cursor);
 	if (packet->ethertype == ETH_P_IP)
 		kind = packet_read_ipv4(cursor, packet);
 	else if (packet->ethertype == ETH_P_IPV6)

@@ -25,6 +25,10 @@
 
 #include <bpf/bpf_helpers.h>
 
+/* A header's function that one program does not use is no mistake. */
+#undef __noinline
+#define __noinline __attribute__((noinline, unused))
+
 /* One packet; positions are offsets into it. */
 struct payload {
 	struct xdp_md *source;
@@ -50,6 +54,14 @@ static __always_inline __u64 load_u64(const void *at)
 {
 	return *(const __u64 *)at;
 }
+
+static __always_inline __u32 load_u32(const void *at)
+{
+	return *(const __u32 *)at;
+}
+
+/* Before a loop that must not become one. */
+#define platform_unroll _Pragma("clang loop unroll(full)")
 
 /* Keeps the compiler from moving a bound to a copy of @value, where the verifier would not see it.
  */
@@ -97,6 +109,15 @@ static inline __u64 load_u64(const void *at)
 	return word;
 }
 
+static inline __u32 load_u32(const void *at)
+{
+	__u32 word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+#define platform_unroll
 #define platform_keep(value) (void)(value)
 
 #endif

@@ -22,6 +22,18 @@ struct host_name {
 	__u32 pos; /* where it stands in the payload's window */
 };
 
+/* Of a TCP header; zero where the option is missing. */
+struct tcp_options {
+	__u32 timestamp;
+	__u32 timestamp_echo;
+	__u16 mss;
+	__u8 window_scale;
+	__u8 has_window_scale;
+	__u8 has_sack;
+	__u8 has_timestamps;
+	__u8 pad[2];
+};
+
 /*
  *   0            pos                    len              WINDOW_BYTES
  *   | the payload from start on         | older bytes ... | slack |
@@ -37,6 +49,7 @@ struct window {
 	volatile __u32 pos;
 	volatile __u32 limit;
 	struct host_name name; /* what was found */
+	struct tcp_options options;
 };
 
 #endif

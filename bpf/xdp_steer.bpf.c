@@ -3,47 +3,24 @@
  * xdp_steer: sends each connection's packets to the CPU of its worker.
  *
  *   known flow    -> its worker's CPU
+ *   SYN           -> answered here (early.h), or by the kernel
  *   first payload -> host -> worker of the host's set -> remembered as a flow
  *   all else      -> the stack, where it came in
  *
  * Nothing here decides what a request gets: each worker can serve each host.
  * Steering only makes the network stack, the socket and the worker of a
  * connection run on one CPU, and brings a host's connections to the few workers
- * whose caches and pools know it. So whatever is not understood passes, and
- * every exit is counted (STATS_COUNTERS in contract.h says under what name).
+ * whose caches and pools know it. So whatever is not understood passes, what is
+ * dropped is dropped for one of the reasons in contract.h, and every exit is
+ * counted (STATS_COUNTERS says under what name).
  */
-#include <stdbool.h>
-
-#include "flow.h"
+#include "choose.h"
+#include "early.h"
 #include "host_http.h"
 #include "host_tls.h"
-#include "maps.h"
-#include "packet.h"
-#include "verdict.h"
+#include "protect.h"
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
-
-/* ---- settings, written before the program is loaded ----------------------------------------- */
-
-/* The ports of all listeners, so that other traffic costs no look-up. 0 of them: no filter. */
-const volatile __u16 listen_ports[LISTEN_PORTS_MAX] = { 0 };
-const volatile __u32 listen_port_count = 0;
-const volatile __u32 worker_count = 1;
-/* Off where the kernel cannot read a payload (before 5.18): then only known flows are steered. */
-const volatile bool can_dispatch = true;
-const volatile struct host_hash_key hash_key = { 0, 0 };
-const volatile __u64 event_interval_ns = 10000000; /* on each CPU, at most one event in 10 ms */
-
-enum {
-	CANDIDATES_MAX = 8, /* of a wider set, so many are looked at */
-};
-
-/* What the steps hand on. */
-struct steering {
-	struct packet packet;
-	struct stats *stats;
-	__u32 cpu; /* for VERDICT_STEER: where to */
-};
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
@@ -77,12 +54,8 @@ static __always_inline enum verdict read_headers(struct xdp_md *ctx, struct stee
 /* Keeps what is not for a listener away from the maps. */
 static __always_inline enum verdict check_port(struct steering *s)
 {
-	if (listen_port_count == 0)
+	if (is_listen_port(listen_ports, listen_port_count, s->packet.flow.local_port))
 		return VERDICT_CONTINUE;
-#pragma unroll
-	for (int i = 0; i < LISTEN_PORTS_MAX; i++)
-		if (listen_ports[i] && listen_ports[i] == s->packet.flow.local_port)
-			return VERDICT_CONTINUE;
 	return pass(&s->stats->pass_other_port);
 }
 
@@ -104,6 +77,13 @@ static __always_inline void note_end(struct steering *s, struct flow_value *flow
 {
 	enum flow_state state = s->packet.is_rst ? FLOW_STATE_CLOSED : FLOW_STATE_CLOSING;
 
+	if (flow->state == FLOW_STATE_ADMIT) {
+		if (s->packet.is_fin && !flow->has_fin)
+			count(&s->stats->flow_closed);
+		/* A RST that nobody has looked at does not take its first payload from tc_admit. */
+		flow->has_fin |= s->packet.is_fin;
+		return;
+	}
 	if (flow->state == state || flow->state == FLOW_STATE_CLOSED)
 		return;
 	flow->state = state;
@@ -114,18 +94,30 @@ static __always_inline void note_end(struct steering *s, struct flow_value *flow
 /*
  * A SYN on a flow that has ended is a new connection from the same port, and its
  * host is yet to be read. On a flow that has not, the stack on the worker's CPU
- * decides about it; it must not cost the living connection its entry.
+ * decides about it; it must not cost the living connection its entry. Where XDP
+ * answers SYNs the kernel is asked whether the connection lives.
  */
-static __always_inline enum verdict follow_flow(struct steering *s)
+static __always_inline enum verdict follow_syn(struct xdp_md *ctx, struct steering *s,
+					       const struct flow_value *flow)
+{
+	if (can_admit && kernel_socket_of(ctx, s) != KERNEL_SOCKET_KNOWN) {
+		bpf_map_delete_elem(&flows, &s->packet.flow);
+		return VERDICT_CONTINUE;
+	}
+	if (flow->state == FLOW_STATE_STEERED || flow->state == FLOW_STATE_ADMIT)
+		return send_to_worker(s, flow->worker);
+	bpf_map_delete_elem(&flows, &s->packet.flow);
+	return pass(&s->stats->pass_flow_ended);
+}
+
+static __always_inline enum verdict follow_flow(struct xdp_md *ctx, struct steering *s)
 {
 	struct flow_value *flow = bpf_map_lookup_elem(&flows, &s->packet.flow);
 
 	if (!flow)
 		return VERDICT_CONTINUE;
-	if (s->packet.is_syn && flow->state != FLOW_STATE_STEERED) {
-		bpf_map_delete_elem(&flows, &s->packet.flow);
-		return pass(&s->stats->pass_flow_ended);
-	}
+	if (s->packet.is_syn)
+		return follow_syn(ctx, s, flow);
 	if (s->packet.is_fin || s->packet.is_rst)
 		note_end(s, flow);
 	return send_to_worker(s, flow->worker);
@@ -137,9 +129,11 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	struct listener_key key;
 
 	listener_key_of_flow(&key, flow);
-	listener = bpf_map_lookup_elem(&listeners, &key);
-	if (listener)
-		return listener;
+	if (has_own_addresses) {
+		listener = bpf_map_lookup_elem(&listeners, &key);
+		if (listener)
+			return listener;
+	}
 	listener_key_widen(&key);
 	return bpf_map_lookup_elem(&listeners, &key);
 }
@@ -180,60 +174,6 @@ static __always_inline struct host_value *find_host(struct steering *s, struct w
 	return host;
 }
 
-/* ---- which worker --------------------------------------------------------------------------- */
-
-struct choice {
-	__u32 worker;
-	__u32 load_permille; /* at or above STALLED: none found yet */
-};
-
-static __always_inline void consider(struct choice *best, __u32 worker)
-{
-	struct worker_value *value = bpf_map_lookup_elem(&workers, &worker);
-
-	if (!value || value->state != WORKER_STATE_ACTIVE)
-		return;
-	if (value->load_permille >= best->load_permille)
-		return;
-	best->worker = worker;
-	best->load_permille = value->load_permille;
-}
-
-/* The idlest of the set, or of as many of it as are looked at. */
-static __always_inline void find_idlest(const struct host_value *host, struct choice *best)
-{
-	__u32 start = host->worker_spread > CANDIDATES_MAX ? bpf_get_prandom_u32() : 0;
-
-	for (__u32 i = 0; i < CANDIDATES_MAX && i < host->worker_spread; i++) {
-		__u32 place = (start + i) % host->worker_spread;
-
-		consider(best, (host->worker_first + place) % worker_count);
-	}
-}
-
-/* Locality first: a packet that need not change its CPU does not, unless others are much idler. */
-static __noinline __u32 choose_worker(const struct host_value *host)
-{
-	struct choice local = { WORKER_NONE, WORKER_LOAD_STALLED_PERMILLE };
-	struct choice idlest = { WORKER_NONE, WORKER_LOAD_STALLED_PERMILLE };
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct worker_value *here = bpf_map_lookup_elem(&workers, &cpu);
-
-	if (here && here->cpu_worker < worker_count) {
-		__u32 place = here->cpu_worker + worker_count - host->worker_first % worker_count;
-
-		if (place % worker_count < host->worker_spread)
-			consider(&local, here->cpu_worker);
-	}
-	if (local.load_permille < WORKER_LOAD_BUSY_PERMILLE)
-		return local.worker;
-	find_idlest(host, &idlest);
-	if (local.load_permille < WORKER_LOAD_STALLED_PERMILLE &&
-	    local.load_permille <= idlest.load_permille + WORKER_LOAD_MARGIN_PERMILLE)
-		return local.worker;
-	return idlest.worker;
-}
-
 /* ---- what a first payload does -------------------------------------------------------------- */
 
 static __noinline struct host_counters *host_counters_of(__u32 host_id)
@@ -247,69 +187,92 @@ static __noinline struct host_counters *host_counters_of(__u32 host_id)
 	return bpf_map_lookup_elem(&host_stats, &host_id);
 }
 
-/* A sample for `sluicectl drops`: at most one in event_interval_ns on each CPU. */
-static __noinline void report_drop(struct steering *s, const struct host_value *host)
+static __always_inline enum verdict refuse_host(struct steering *s, const struct host_value *host,
+						bool is_named)
 {
-	__u64 now_ns = bpf_ktime_get_ns();
-	struct event *event;
-
-	if (now_ns - s->stats->last_event_ns < event_interval_ns)
-		return;
-	s->stats->last_event_ns = now_ns;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event) {
-		count(&s->stats->event_lost);
-		return;
-	}
-	__builtin_memset(event, 0, sizeof(*event));
-	event->time_ns = now_ns;
-	__builtin_memcpy(event->client_address, s->packet.flow.client_address, 16);
-	__builtin_memcpy(event->local_address, s->packet.flow.local_address, 16);
-	event->client_port = s->packet.flow.client_port;
-	event->local_port = s->packet.flow.local_port;
-	event->host_id = host->host_id;
-	event->cpu = bpf_get_smp_processor_id();
-	event->verdict = VERDICT_DROP;
-	event->reason = DROP_REASON_HOST_POLICY;
-	__builtin_memcpy(event->name, host->name, sizeof(event->name));
-	bpf_ringbuf_submit(event, 0);
+	if (is_named)
+		return drop_for(s, DROP_REASON_HOST_POLICY, &s->stats->drop_host_policy, host);
+	return drop_for(s, DROP_REASON_HOST_UNKNOWN, &s->stats->drop_host_unknown, host);
 }
 
-static __always_inline enum verdict obey_policy(struct steering *s, const struct host_value *host)
+/*
+ * CONTINUE where the host's set decides, PASS where it does not. @is_named: the
+ * entry is not the one for all other hosts.
+ */
+static __always_inline enum verdict obey_policy(struct steering *s, const struct host_value *host,
+						bool is_named)
 {
 	struct host_counters *counters = host_counters_of(host->host_id);
 
-	switch (host->policy) {
-	case HOST_POLICY_PASS:
-		return pass(&s->stats->pass_host_policy);
-	case HOST_POLICY_DROP:
+	if (host->policy == HOST_POLICY_DROP) {
 		if (counters)
 			counters->refused++;
-		report_drop(s, host);
-		return drop(&s->stats->drop_host_policy);
-	case HOST_POLICY_STEER:
-		break;
+		return refuse_host(s, host, is_named);
 	}
+	if ((host->flags & HOST_FLAG_LIMITED) && !host_has_room(host)) {
+		if (counters)
+			counters->limited++;
+		return drop_for(s, DROP_REASON_HOST_RATE, &s->stats->drop_host_rate, host);
+	}
+	if (host->policy == HOST_POLICY_PASS)
+		return VERDICT_PASS;
 	if (counters)
 		counters->dispatched++;
 	return VERDICT_CONTINUE;
 }
 
-static __noinline void remember_flow(struct steering *s, __u32 worker, __u32 host_id)
+/* What becomes of the flow in this packet: its end may come with its first payload. */
+static __always_inline enum flow_state first_state(const struct steering *s)
+{
+	if (s->is_early)
+		return FLOW_STATE_ADMIT;
+	if (s->packet.is_rst)
+		return FLOW_STATE_CLOSED;
+	return s->packet.is_fin ? FLOW_STATE_CLOSING : FLOW_STATE_STEERED;
+}
+
+/* False where the flow is not remembered. */
+static __noinline bool remember_flow(struct steering *s, __u32 worker, __u32 host_id)
 {
 	struct flow_value flow = {
-		.last_seen_ns = bpf_ktime_get_ns(),
+		.last_seen_ns = bpf_ktime_get_coarse_ns(),
 		.host_id = host_id,
 		.worker = worker,
-		.state = s->packet.is_rst   ? FLOW_STATE_CLOSED
-			 : s->packet.is_fin ? FLOW_STATE_CLOSING
-					    : FLOW_STATE_STEERED,
+		.state = first_state(s),
+		.has_fin = s->packet.is_fin,
+		.admit_seq = s->packet.seq,
+		.admit_ack = s->packet.ack_seq,
 	};
 
-	if (bpf_map_update_elem(&flows, &s->packet.flow, &flow, BPF_ANY))
+	if (bpf_map_update_elem(&flows, &s->packet.flow, &flow, BPF_ANY)) {
 		count(&s->stats->flow_refused);
-	else
-		count(&s->stats->flow_created);
+		return false;
+	}
+	count(&s->stats->flow_created);
+	return true;
+}
+
+/* A connection that we answered has to be admitted somewhere, whatever its host is. */
+static __always_inline enum verdict dispatch_to(struct steering *s, __u32 worker, __u32 host_id)
+{
+	if (s->is_early && worker == WORKER_NONE)
+		worker = 0; /* which is gone: the packet stays on this CPU */
+	if (worker == WORKER_NONE)
+		return pass(&s->stats->pass_no_worker);
+	if (!remember_flow(s, worker, host_id) && s->is_early)
+		return drop_for(s, DROP_REASON_FLOW_REFUSED, &s->stats->drop_flow_refused, NULL);
+	if (s->is_early)
+		count(&s->stats->early_first);
+	return send_to_worker(s, worker);
+}
+
+/* Without a host the worker that accepts looks itself. @counter: why, where the packet passes. */
+static __always_inline enum verdict dispatch_unread(struct steering *s, __u64 *counter)
+{
+	if (!s->is_early)
+		return pass(counter);
+	count(&s->stats->early_no_host);
+	return dispatch_to(s, choose_any(&s->packet), 0);
 }
 
 /* The first payload of a flow that is not known: its host says whose it is. */
@@ -317,47 +280,102 @@ static __noinline enum verdict dispatch(struct xdp_md *ctx, struct steering *s,
 					enum listener_protocol protocol)
 {
 	struct payload payload = { ctx, s->packet.payload_pos, s->packet.payload_end };
-	struct window *window;
+	struct window *window = window_here();
+	__u64 named = s->stats->host_catch_all;
 	struct host_value *host;
 	enum verdict verdict;
-	__u32 worker, row = 0;
 
-	window = bpf_map_lookup_elem(&windows, &row);
 	if (!window || read_host(&payload, protocol, window))
-		return pass(&s->stats->pass_no_host);
+		return dispatch_unread(s, &s->stats->pass_no_host);
 	host = find_host(s, window);
 	if (!host)
-		return pass(&s->stats->pass_host_unknown);
-	verdict = obey_policy(s, host);
+		return dispatch_unread(s, &s->stats->pass_host_unknown);
+	verdict = obey_policy(s, host, named == s->stats->host_catch_all);
+	if (verdict == VERDICT_PASS)
+		return dispatch_unread(s, &s->stats->pass_host_policy);
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
-	worker = choose_worker(host);
-	if (worker == WORKER_NONE)
-		return pass(&s->stats->pass_no_worker);
-	remember_flow(s, worker, host->host_id);
-	return send_to_worker(s, worker);
+	return dispatch_to(s, choose_worker(host), host->host_id);
 }
 
-static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steering *s)
-{
-	struct listener_value *listener;
+/* ---- what begins a connection --------------------------------------------------------------- */
 
-	if (s->packet.payload_pos == s->packet.payload_end)
-		return pass(&s->stats->pass_no_payload);
-	listener = find_listener(&s->packet.flow);
+/* XDP's part of a connection before it has a socket; CONTINUE: it is the kernel's. */
+static __always_inline enum verdict meet_early(struct xdp_md *ctx, struct steering *s,
+					       const struct listener_value *listener,
+					       const struct settings_value *now)
+{
+	if (!can_admit || !(listener->flags & LISTENER_FLAG_EARLY_DISPATCH))
+		return VERDICT_CONTINUE;
+	if (s->packet.is_syn)
+		return meet_syn(ctx, s, now);
+	return s->packet.is_rst ? VERDICT_CONTINUE : meet_segment(ctx, s, now);
+}
+
+/* A SYN that the kernel answers: it costs a socket, or one of the kernel's own cookies. */
+static __always_inline enum verdict begin_in_kernel(struct steering *s,
+						    const struct settings_value *now)
+{
+	enum verdict verdict = check_source_rate(s, now);
+
+	if (verdict != VERDICT_CONTINUE)
+		return verdict;
+	return pass(now->is_answering ? &s->stats->pass_syn_plain : &s->stats->pass_no_payload);
+}
+
+/* A packet of a flow that is not known. */
+static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steering *s,
+					       const struct settings_value *now)
+{
+	struct listener_value *listener = find_listener(&s->packet.flow);
+	enum verdict verdict;
+
 	if (!listener)
 		return pass(&s->stats->pass_other_address);
+	verdict = check_allowed(s, listener);
+	if (verdict == VERDICT_CONTINUE)
+		verdict = meet_early(ctx, s, listener, now);
+	if (verdict != VERDICT_CONTINUE)
+		return verdict;
+	if (s->packet.is_syn)
+		return begin_in_kernel(s, now);
+	if (s->packet.payload_pos == s->packet.payload_end)
+		return pass(&s->stats->pass_no_payload);
 	if (!can_dispatch)
 		return pass(&s->stats->pass_no_host);
-	return dispatch(ctx, s, listener->protocol);
+	if (s->is_early)
+		verdict = check_source_rate(s, now);
+	return verdict == VERDICT_CONTINUE ? dispatch(ctx, s, listener->protocol) : verdict;
+}
+
+/*
+ * A SYN is checked before anything is looked up for it; other packets only where
+ * their flow is not known, so that a living connection pays nothing.
+ */
+static __always_inline enum verdict meet(struct xdp_md *ctx, struct steering *s)
+{
+	struct settings_value *now = settings_now();
+	enum verdict verdict = VERDICT_CONTINUE;
+
+	if (!now)
+		return pass(&s->stats->pass_no_host);
+	if (s->packet.is_syn)
+		verdict = check_denied(s, now);
+	if (verdict == VERDICT_CONTINUE)
+		verdict = follow_flow(ctx, s);
+	if (verdict == VERDICT_CONTINUE && !s->packet.is_syn)
+		verdict = check_denied(s, now);
+	return verdict == VERDICT_CONTINUE ? begin_flow(ctx, s, now) : verdict;
 }
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
 static __always_inline int act(struct steering *s, enum verdict verdict)
 {
-	if (verdict == VERDICT_DROP)
+	if (verdict == VERDICT_DROP || verdict == VERDICT_ABSORB)
 		return XDP_DROP;
+	if (verdict == VERDICT_ANSWER)
+		return XDP_TX;
 	if (verdict != VERDICT_STEER)
 		return XDP_PASS;
 	if (bpf_redirect_map(&steer_cpus, s->cpu, XDP_PASS) != XDP_REDIRECT) {
@@ -385,8 +403,8 @@ int xdp_steer(struct xdp_md *ctx)
 	if (verdict == VERDICT_CONTINUE)
 		verdict = check_port(&s);
 	if (verdict == VERDICT_CONTINUE)
-		verdict = follow_flow(&s);
+		verdict = check_flags(&s);
 	if (verdict == VERDICT_CONTINUE)
-		verdict = begin_flow(ctx, &s);
+		verdict = meet(ctx, &s);
 	return act(&s, verdict);
 }

@@ -362,7 +362,7 @@ static void refuses_maps_of_another_schema(void **state)
 	assert_int_equal(bpf_map_update_elem(fd, &row, &value, 0), 0);
 	close(fd);
 	datapath_close(datapath);
-	expect_refusal(&wanted, -EPROTO, "holds maps of schema 77, and this is schema 1");
+	expect_refusal(&wanted, -EPROTO, "holds maps of schema 77, and this is schema 2");
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 }
 
@@ -378,7 +378,7 @@ static void refuses_links_of_another_schema(void **state)
 	snprintf(other, sizeof(other), "%.*s78", (int)strlen(ours) - 1, ours);
 	datapath_close(datapath);
 	assert_int_equal(rename(ours, other), 0);
-	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema 1");
+	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema 2");
 	assert_int_equal(rename(other, ours), 0);
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 	assert_int_equal(program_on(interfaces[0]), 0);

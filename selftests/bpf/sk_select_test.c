@@ -45,8 +45,9 @@ static int open_all(void **state)
 	(void)state;
 	lab_enter();
 	for (uint16_t l = 0; l < LISTENERS; l++)
-		listeners[l] = (struct datapath_listener){ listen_addr(addresses[l]),
-							   LISTENER_PROTOCOL_HTTP, l };
+		listeners[l] = (struct datapath_listener){ .addr = listen_addr(addresses[l]),
+							   .protocol = LISTENER_PROTOCOL_HTTP,
+							   .id = l };
 	if (datapath_open(&options, &datapath, &err)) {
 		print_error("%s\n", err.text);
 		return -1;

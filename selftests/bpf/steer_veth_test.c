@@ -16,151 +16,16 @@
 
 #include <cmocka.h>
 
-#include <signal.h>
-
 #include "datapath/datapath.h"
-#include "selftests/bpf/builder.h"
-#include "selftests/bpf/lab.h"
-#include "selftests/bpf/listen.h"
+#include "selftests/bpf/veth.h"
 
-enum { WORKERS = 2, LISTENERS = 4, ROUNDS = 6, REQUEST_MAX_BYTES = 2048 };
+enum { WORKERS = 2, ROUNDS = 6 };
 
 static const uint16_t cpus[WORKERS] = { 0, 1 };
-static const char *const addresses[LISTENERS] = { "10.213.7.1:80", "[fd13:7::1]:80",
-						  "10.213.7.1:443", "[fd13:7::1]:443" };
 static struct datapath *datapath;
 static int sockets[LISTENERS * WORKERS];
-static pid_t client;
-static int to_client = -1, from_client = -1;
-
-/* ---- the client's process ------------------------------------------------------------------- */
-
-/* What the client is to do. */
-struct order {
-	int cpu;
-	int listener;
-	bool has_checksum_offload;
-	char host[32];
-};
-
-static struct str request_for(const struct order *order, char text[REQUEST_MAX_BYTES],
-			      struct frame *hello)
-{
-	if (listen_addr(addresses[order->listener]).port == 443)
-		return hello_build(hello, &(struct hello_spec){ .name = order->host,
-								.before_bytes = 1216 });
-	return str_of(text, (size_t)snprintf(text, REQUEST_MAX_BYTES,
-					     "GET / HTTP/1.1\r\nAccept: */*\r\nHost: %s\r\n\r\n",
-					     order->host));
-}
-
-static void set_checksum_offload(bool is_on)
-{
-	int output = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	int kept = dup(STDOUT_FILENO);
-
-	dup2(output, STDOUT_FILENO); /* it says what it changed */
-	lab_command("ethtool", "-K", "cl0", "tx", is_on ? "on" : "off");
-	dup2(kept, STDOUT_FILENO);
-	close(kept);
-	close(output);
-}
-
-/* 1 when the request was answered. */
-static char follow_order(const struct order *order)
-{
-	struct addr addr = listen_addr(addresses[order->listener]);
-	char text[REQUEST_MAX_BYTES];
-	struct frame hello;
-	struct str request = request_for(order, text, &hello);
-	char answer = 0;
-	int fd;
-
-	set_checksum_offload(order->has_checksum_offload);
-	lab_pin_to_cpu(order->cpu);
-	fd = listen_connect(&addr);
-	if (fd < 0)
-		return 0;
-	if (write(fd, request.at, request.len) == (ssize_t)request.len &&
-	    read(fd, text, sizeof(text)) == 2)
-		answer = 1;
-	close(fd);
-	return answer;
-}
-
-/* Stays until the other end of its orders is closed. */
-static void __attribute__((noreturn)) be_client(int orders, int answers)
-{
-	struct order order;
-	char ready = 1;
-
-	if (unshare(CLONE_NEWNET))
-		lab_die("unshare");
-	if (write(answers, &ready, 1) != 1 || read(orders, &ready, 1) != 1)
-		_exit(1); /* now cl0 is here */
-	lab_command("ip", "addr", "add", "10.213.7.2/24", "dev", "cl0");
-	lab_command("ip", "addr", "add", "fd13:7::2/64", "dev", "cl0", "nodad");
-	lab_up("cl0");
-	if (write(answers, &ready, 1) != 1)
-		_exit(1);
-	while (read(orders, &order, sizeof(order)) == sizeof(order)) {
-		ready = follow_order(&order);
-		if (write(answers, &ready, 1) != 1)
-			break;
-	}
-	_exit(0);
-}
-
-static void start_client(void)
-{
-	int orders[2], answers[2];
-
-	if (pipe(orders) || pipe(answers))
-		lab_die("pipe");
-	client = fork();
-	if (client < 0)
-		lab_die("fork");
-	if (client == 0) {
-		close(orders[1]);
-		close(answers[0]);
-		be_client(orders[0], answers[1]);
-	}
-	close(orders[0]);
-	close(answers[1]);
-	to_client = orders[1];
-	from_client = answers[0];
-}
-
-static char hear_client(void)
-{
-	struct pollfd wait = { .fd = from_client, .events = POLLIN };
-	char answer = 0;
-
-	if (poll(&wait, 1, 2 * LISTEN_WAIT_MS) != 1 || read(from_client, &answer, 1) != 1)
-		return 0;
-	return answer;
-}
 
 /* ---- the world ------------------------------------------------------------------------------ */
-
-static int make_link(void)
-{
-	char ready = 1, pid[16];
-
-	start_client();
-	if (!hear_client())
-		return -1;
-	snprintf(pid, sizeof(pid), "%d", client);
-	if (lab_command("ip", "link", "add", "slu0", "type", "veth", "peer", "name", "cl0", "netns",
-			pid) ||
-	    lab_command("ip", "addr", "add", "10.213.7.1/24", "dev", "slu0") ||
-	    lab_command("ip", "addr", "add", "fd13:7::1/64", "dev", "slu0", "nodad"))
-		return -1;
-	lab_up("slu0");
-	if (write(to_client, &ready, 1) != 1)
-		return -1;
-	return hear_client() ? 0 : -1;
-}
 
 static int write_hosts(void)
 {
@@ -217,9 +82,12 @@ static int open_all(void **state)
 	for (uint16_t l = 0; l < LISTENERS; l++) {
 		struct addr addr = listen_addr(addresses[l]);
 
-		listeners[l] = (struct datapath_listener){
-			addr, addr.port == 443 ? LISTENER_PROTOCOL_TLS : LISTENER_PROTOCOL_HTTP, l
-		};
+		listeners[l] =
+			(struct datapath_listener){ .addr = addr,
+						    .protocol = addr.port == 443
+									? LISTENER_PROTOCOL_TLS
+									: LISTENER_PROTOCOL_HTTP,
+						    .id = l };
 	}
 	if (datapath_open(&options, &datapath, &err)) {
 		print_error("%s\n", err.text);
@@ -232,9 +100,7 @@ static int close_all(void **state)
 {
 	(void)state;
 	datapath_detach(datapath);
-	close(to_client);
-	if (client > 0)
-		waitpid(client, NULL, 0);
+	stop_client();
 	return 0;
 }
 

@@ -60,6 +60,7 @@ static void remove_link(const struct datapath *dp, struct attachment *attachment
 {
 	char name[PIN_PATH_MAX];
 
+	admit_remove(dp, attachment->interface.name, &attachment->admit_fd);
 	pin_link_name(attachment->interface.name, name);
 	if (attachment->link_fd >= 0) {
 		bpf_link_detach(attachment->link_fd);
@@ -158,7 +159,7 @@ static int attach_one(struct datapath *dp, const char *name, struct err *err)
 	struct datapath_interface *interface = &attachment->interface;
 
 	memset(attachment, 0, sizeof(*attachment));
-	attachment->link_fd = -1;
+	attachment->link_fd = attachment->admit_fd = -1;
 	snprintf(interface->name, sizeof(interface->name), "%s", name);
 	interface->mode = XDP_MODE_OFF;
 	interface->index = if_nametoindex(name);
@@ -185,7 +186,7 @@ static int attach_one(struct datapath *dp, const char *name, struct err *err)
 static void remove_unwanted(void *arg, const char *name)
 {
 	struct datapath *dp = arg;
-	struct attachment unwanted = { .link_fd = -1 };
+	struct attachment unwanted = { .link_fd = -1, .admit_fd = -1 };
 	char pin[PIN_PATH_MAX];
 
 	for (size_t i = 0; i < dp->attachment_count; i++)

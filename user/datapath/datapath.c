@@ -59,6 +59,18 @@ static void remove_old_listeners(int fd, const struct datapath_options *options)
 	}
 }
 
+static uint8_t listener_flags(const struct datapath_options *options,
+			      const struct datapath_listener *listener)
+{
+	uint8_t flags = 0;
+
+	if (options->wants_early_dispatch)
+		flags |= LISTENER_FLAG_EARLY_DISPATCH;
+	if (listener->has_allowlist)
+		flags |= LISTENER_FLAG_ALLOWLIST;
+	return flags;
+}
+
 static int write_listeners(const struct datapath *dp, const struct datapath_options *options,
 			   struct err *err)
 {
@@ -69,7 +81,8 @@ static int write_listeners(const struct datapath *dp, const struct datapath_opti
 		const struct datapath_listener *listener = &options->listeners[i];
 		struct listener_key key = { .port = listener->addr.port };
 		struct listener_value value = { .id = listener->id,
-						.protocol = listener->protocol };
+						.protocol = listener->protocol,
+						.flags = listener_flags(options, listener) };
 		char text[ADDR_TEXT_MAX];
 
 		memcpy(key.address, listener->addr.ip, sizeof(key.address));
@@ -127,12 +140,16 @@ static int write_maps(const struct datapath *dp, const struct datapath_options *
 
 	if (code == 0)
 		code = write_workers(dp, options, err);
+	if (code == 0)
+		code = early_write_settings(dp, err);
 	for (size_t i = 0; i < options->worker_count && code == 0; i++)
 		if (dp->xdp != XDP_MODE_OFF)
 			code = load_open_cpu(dp->map_fds[MAP_STEER_CPUS], options->worker_cpus[i],
 					     err);
 	return code;
 }
+
+enum { DETACH_GRACE_MS = 300 }; /* for the first payload of connections that XDP answered */
 
 /* ---- open and close ------------------------------------------------------------------------- */
 
@@ -142,6 +159,10 @@ static int pin_programs(const struct datapath *dp, struct err *err)
 
 	if (code)
 		return code;
+	if (dp->admit_fd < 0)
+		pin_remove(dp, "prog_tc_admit");
+	else if (pin_replace(dp, dp->admit_fd, "prog_tc_admit", err))
+		return -EIO;
 	if (dp->steer_fd < 0) {
 		pin_remove(dp, "prog_xdp_steer");
 		return 0;
@@ -166,6 +187,8 @@ static int open_locked(struct datapath *dp, const struct datapath_options *optio
 		return code;
 	code = attach_all(dp, options, err);
 	if (code == 0)
+		early_start(dp, options);
+	if (code == 0)
 		code = pin_programs(dp, err);
 	if (code && !dp->is_taken_over)
 		pin_remove_all(dp);
@@ -182,7 +205,7 @@ int datapath_open(const struct datapath_options *options, struct datapath **data
 	load_quiet_libbpf();
 	for (int i = 0; i < MAP_COUNT; i++)
 		dp->map_fds[i] = -1;
-	dp->steer_fd = dp->steer_generic_fd = dp->select_fd = -1;
+	dp->steer_fd = dp->steer_generic_fd = dp->select_fd = dp->admit_fd = -1;
 	dp->xdp = options->xdp;
 	dp->worker_count = options->worker_count;
 	code = check_options(options, err);
@@ -217,13 +240,16 @@ void datapath_close(struct datapath *dp)
 {
 	if (!dp)
 		return;
-	for (size_t i = 0; i < dp->attachment_count; i++)
+	for (size_t i = 0; i < dp->attachment_count; i++) {
 		close_if_open(dp->attachments[i].link_fd);
+		close_if_open(dp->attachments[i].admit_fd);
+	}
 	for (int i = 0; i < MAP_COUNT; i++)
 		close_if_open(dp->map_fds[i]);
 	close_if_open(dp->steer_fd);
 	close_if_open(dp->steer_generic_fd);
 	close_if_open(dp->select_fd);
+	close_if_open(dp->admit_fd);
 	vec_release(&dp->hosts);
 	mem_free(dp);
 }
@@ -241,6 +267,10 @@ void datapath_detach(struct datapath *dp)
 {
 	if (!dp)
 		return;
+	if (dp->is_early) {
+		early_stop(dp);
+		usleep(DETACH_GRACE_MS * 1000);
+	}
 	detach_locked(dp);
 	datapath_close(dp);
 }

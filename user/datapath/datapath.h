@@ -84,6 +84,7 @@ struct datapath_listener {
 	struct addr addr; /* all zero bytes, or ::ffff:0.0.0.0, for every address */
 	enum listener_protocol protocol;
 	uint16_t id; /* below LISTENERS_MAX; the agent's number, also for datapath_set_socket */
+	bool has_allowlist; /* only for sources that datapath_set_allowlist names */
 };
 
 struct datapath_options {
@@ -95,8 +96,9 @@ struct datapath_options {
 	size_t listener_count;
 	const uint16_t *worker_cpus; /* the CPU of worker 0, 1, ... */
 	size_t worker_count;
-	uint32_t hosts_capacity; /* 0: the contract's */
-	uint32_t flows_capacity; /* 0: the contract's */
+	bool wants_early_dispatch; /* XDP answers SYNs, where all is there that this takes */
+	uint32_t hosts_capacity;   /* 0: the contract's */
+	uint32_t flows_capacity;   /* 0: the contract's */
 };
 
 /*
@@ -144,6 +146,18 @@ const char *datapath_pin_dir(const struct datapath *datapath);
 bool datapath_is_taken_over(const struct datapath *datapath);
 /* False on kernels without the helpers that reading a host takes (before 5.18). */
 bool datapath_can_dispatch(const struct datapath *datapath);
+/* True where XDP answers SYNs and connections are born from their first payload. */
+bool datapath_is_early(const struct datapath *datapath);
+/* Why that is not so although it was wanted; else "". */
+const char *datapath_early_text(const struct datapath *datapath);
+
+enum { DATAPATH_KEYS_EVERY_MS = 8 * 60 * 1000 };
+
+/*
+ * Writes a new key for cookies; the one before stays good. To be called every
+ * DATAPATH_KEYS_EVERY_MS, which is longer than a cookie lives.
+ */
+int datapath_rotate_keys(struct datapath *datapath, struct err *err);
 
 /* ---- listening sockets and workers --------------------------------------------------------- */
 

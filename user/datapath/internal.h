@@ -6,6 +6,9 @@
  *   pin.c      bpffs: directories, locks, publishing, taking away
  *   load.c     maps and programs: made, or found pinned
  *   attach.c   XDP on interfaces, by link
+ *   admit.c    tc_admit on the same interfaces, by link
+ *   early.c    early dispatch: its settings and keys, on and off
+ *   protect.c  deny and allow lists, rates
  *   datapath.c open, close; listeners, workers, sockets
  *   hosts.c    the hosts map follows the plan
  *   look.c     reads maps and counters
@@ -24,6 +27,12 @@
 	X(LISTENERS, listeners)                                                                    \
 	X(HOSTS, hosts)                                                                            \
 	X(FLOWS, flows)                                                                            \
+	X(SETTINGS, settings)                                                                      \
+	X(COOKIE_KEYS, cookie_keys)                                                                \
+	X(DENYLIST, denylist)                                                                      \
+	X(ALLOWLIST, allowlist)                                                                    \
+	X(SOURCE_RATES, source_rates)                                                              \
+	X(HOST_RATES, host_rates)                                                                  \
 	X(WORKERS, workers)                                                                        \
 	X(STEER_CPUS, steer_cpus)                                                                  \
 	X(WORKER_SOCKS, worker_socks)                                                              \
@@ -50,7 +59,8 @@ enum {
 /* A link of ours on an interface. */
 struct attachment {
 	struct datapath_interface interface;
-	int link_fd; /* -1: none */
+	int link_fd;  /* -1: none */
+	int admit_fd; /* link of tc_admit; -1: none */
 };
 
 struct datapath {
@@ -66,6 +76,9 @@ struct datapath {
 	int steer_fd;           /* programs; -1: none */
 	int steer_generic_fd;   /* for interfaces in generic mode; -1: steer_fd does */
 	int select_fd;
+	int admit_fd;
+	bool is_early;        /* XDP answers SYNs */
+	char early_text[200]; /* why not, where it was wanted */
 
 	struct attachment attachments[DATAPATH_INTERFACES_MAX];
 	size_t attachment_count;
@@ -98,6 +111,8 @@ int pin_publish(const struct datapath *dp, struct err *err);
 void pin_remove_all(const struct datapath *dp);
 /* "link_xdp_steer-<interface>"; bpffs takes no dots in names, so they become %2e. */
 void pin_link_name(const char *interface, char name[PIN_PATH_MAX]);
+/* The same for the link of tc_admit. */
+void pin_admit_name(const char *interface, char name[PIN_PATH_MAX]);
 /* Calls @on_link with the interface's name of each link in pin_dir. */
 void pin_each_link(const struct datapath *dp, void (*on_link)(void *arg, const char *interface),
 		   void *arg);
@@ -106,7 +121,7 @@ void pin_each_link(const struct datapath *dp, void (*on_link)(void *arg, const c
 
 /* Makes the maps, or opens those that are pinned. */
 int load_maps(struct datapath *dp, const struct datapath_options *options, struct err *err);
-/* Loads sk_select and, unless XDP is off, xdp_steer. */
+/* Loads sk_select and, unless XDP is off, xdp_steer, and tc_admit where that is wanted. */
 int load_programs(struct datapath *dp, const struct datapath_options *options, struct err *err);
 /* Opens the way to @cpu in a cpumap. An entry that is there already is left alone: replacing it
  * would lose what waits in it. */
@@ -120,6 +135,21 @@ void load_quiet_libbpf(void);
 int attach_all(struct datapath *dp, const struct datapath_options *options, struct err *err);
 /* Takes all our links off. */
 void attach_remove_all(struct datapath *dp);
+
+/* ---- admit.c -------------------------------------------------------------------------------- */
+
+/* Puts tc_admit before the stack of an interface; where it is already, the new program. */
+int admit_attach(const struct datapath *dp, struct attachment *attachment, struct err *err);
+void admit_remove(const struct datapath *dp, const char *interface, int *link_fd);
+
+/* ---- early.c -------------------------------------------------------------------------------- */
+
+/* The keys and the settings that only this machine decides; those of others stay. */
+int early_write_settings(const struct datapath *dp, struct err *err);
+/* Attaches tc_admit wherever XDP is and begins to answer SYNs, or says in early_text why not. */
+void early_start(struct datapath *dp, const struct datapath_options *options);
+/* No more SYNs are answered; connections that were may still bring their first payload. */
+void early_stop(struct datapath *dp);
 
 /* ---- probe.c -------------------------------------------------------------------------------- */
 

@@ -23,6 +23,7 @@
 
 #include "maps.skel.h"
 #include "sk_select.skel.h"
+#include "tc_admit.skel.h"
 #include "xdp_steer.skel.h"
 
 #define DATAPATH_MAP_NAME(id, name) [MAP_##id] = #name,
@@ -249,6 +250,42 @@ static uint32_t list_ports(const struct datapath_options *options, uint16_t port
 	return count;
 }
 
+/* All zero, or v4-mapped zero. */
+static bool is_every_address(const struct addr *addr)
+{
+	for (size_t i = addr_is_v4(addr) ? 12 : 0; i < sizeof(addr->ip); i++)
+		if (addr->ip[i])
+			return false;
+	return true;
+}
+
+static bool has_own_addresses(const struct datapath_options *options)
+{
+	for (size_t i = 0; i < options->listener_count; i++)
+		if (!is_every_address(&options->listeners[i].addr))
+			return true;
+	return false;
+}
+
+/* Without it the kernel answers SYNs; why it could not be had is for early_start to say. */
+static void load_admit(struct datapath *dp, const struct datapath_options *options)
+{
+	struct tc_admit *object = tc_admit__open();
+	uint16_t ports[LISTEN_PORTS_MAX] = { 0 };
+	struct err err = { 0 };
+
+	if (!object)
+		return;
+	object->rodata->listen_port_count = list_ports(options, ports);
+	memcpy((void *)object->rodata->listen_ports, ports, sizeof(ports));
+	dp->admit_fd = load_object(dp, object->obj, object->progs.tc_admit, MAP_COUNT, &err);
+	if (dp->admit_fd < 0)
+		snprintf(dp->early_text, sizeof(dp->early_text),
+			 "the kernel has no bpf_sk_assign_tcp_reqsk (6.9), or refuses tc_admit: %s",
+			 strerror(-dp->admit_fd));
+	tc_admit__destroy(object);
+}
+
 static void set_up_steer(const struct datapath *dp, const struct datapath_options *options,
 			 struct xdp_steer *object)
 {
@@ -261,6 +298,8 @@ static void set_up_steer(const struct datapath *dp, const struct datapath_option
 	object->rodata->hash_key.k0 = dp->hash_key.k0;
 	object->rodata->hash_key.k1 = dp->hash_key.k1;
 	object->rodata->can_dispatch = dp->can_dispatch;
+	object->rodata->can_admit = dp->can_dispatch && dp->admit_fd >= 0;
+	object->rodata->has_own_addresses = has_own_addresses(options);
 	bpf_map__set_max_entries(object->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
 }
 
@@ -314,6 +353,8 @@ int load_programs(struct datapath *dp, const struct datapath_options *options, s
 	code = load_select(dp, err);
 	if (code || options->xdp == XDP_MODE_OFF)
 		return code;
+	if (options->wants_early_dispatch && dp->can_dispatch)
+		load_admit(dp, options);
 	code = load_steer(dp, options, err);
 	if (code == 0 && dp->can_dispatch && options->xdp != XDP_MODE_NATIVE)
 		code = load_steer_generic(dp, options, err);

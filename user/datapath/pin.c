@@ -27,6 +27,7 @@
 
 static const char *const bpffs_default = "/sys/fs/bpf";
 static const char *const link_prefix = "link_xdp_steer-";
+static const char *const admit_prefix = "link_tc_admit-";
 
 static int join(char path[PIN_PATH_MAX], const char *dir, const char *name, struct err *err)
 {
@@ -256,11 +257,11 @@ int pin_publish(const struct datapath *dp, struct err *err)
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
-void pin_link_name(const char *interface, char name[PIN_PATH_MAX])
+static void name_pin(const char *prefix, const char *interface, char name[PIN_PATH_MAX])
 {
-	size_t len = strlen(link_prefix);
+	size_t len = strlen(prefix);
 
-	memcpy(name, link_prefix, len);
+	memcpy(name, prefix, len);
 	for (; *interface && len < PIN_PATH_MAX - 4; interface++) {
 		if (*interface != '.') {
 			name[len++] = *interface;
@@ -270,6 +271,16 @@ void pin_link_name(const char *interface, char name[PIN_PATH_MAX])
 		len += 3;
 	}
 	name[len] = 0;
+}
+
+void pin_link_name(const char *interface, char name[PIN_PATH_MAX])
+{
+	name_pin(link_prefix, interface, name);
+}
+
+void pin_admit_name(const char *interface, char name[PIN_PATH_MAX])
+{
+	name_pin(admit_prefix, interface, name);
 }
 
 struct link_visit {

@@ -67,6 +67,22 @@ const char *drop_reason_name(enum drop_reason reason)
 		return "none";
 	case DROP_REASON_HOST_POLICY:
 		return "host_policy";
+	case DROP_REASON_DENIED:
+		return "denied";
+	case DROP_REASON_NOT_ALLOWED:
+		return "not_allowed";
+	case DROP_REASON_SOURCE_RATE:
+		return "source_rate";
+	case DROP_REASON_HOST_RATE:
+		return "host_rate";
+	case DROP_REASON_HOST_UNKNOWN:
+		return "host_unknown";
+	case DROP_REASON_MALFORMED:
+		return "malformed";
+	case DROP_REASON_EARLY_ORDER:
+		return "early_order";
+	case DROP_REASON_FLOW_REFUSED:
+		return "flow_refused";
 	}
 	return "?";
 }
