@@ -135,7 +135,8 @@ class Authority:
         self._ca_key = os.path.join(directory, "ca.key")
         self._made = {}
         self._openssl("req", "-x509", *self._new_key(self._ca_key), "-days", "2",
-                      "-subj", "/CN=sluice test authority", "-out", self.ca)
+                      "-subj", "/CN=sluice test authority",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", self.ca)
 
     @staticmethod
     def _new_key(path):

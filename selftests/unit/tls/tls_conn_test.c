@@ -528,7 +528,9 @@ static void test_no_renegotiation(void **state)
 
 static void test_idle_memory(void **state)
 {
-	enum { COUNT = 200, BYTES_MAX = 14 * 1024 + 256 };
+	/* OpenSSL 3.2 gave its record layers, one a direction, objects and methods of their own. */
+	enum { COUNT = 200, BYTES_MAX = 14 * 1024 + 256, BYTES_MAX_3_2 = 22 * 1024 };
+	size_t allowed = OpenSSL_version_num() >= 0x30200000 ? BYTES_MAX_3_2 : BYTES_MAX;
 	static struct tls_conn *conns[COUNT];
 	SSL_CTX *ctx = client_context(TLS1_3_VERSION);
 	size_t before, after;
@@ -548,7 +550,7 @@ static void test_idle_memory(void **state)
 	after = mallinfo2().uordblks;
 	print_message("an idle TLS 1.3 connection takes %zu bytes\n", (after - before) / COUNT);
 	/* Under a sanitizer mallinfo2 knows nothing and both are 0. */
-	assert_true((after - before) / COUNT <= BYTES_MAX);
+	assert_true((after - before) / COUNT <= allowed);
 	for (size_t i = 0; i < COUNT; i++)
 		tls_conn_free(conns[i]);
 	SSL_CTX_free(ctx);
