@@ -18,3 +18,7 @@ check-k8s: $(BIN) $(BUILD)/kube/kube_driver ## tests with a real kube-apiserver,
 	$(Q)if why=$$(scripts/kube-testapi '$(SLUICE_CACHE)' '$(BUILD)/kube/kube-testapi'); then \
 		BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/kube/run $(KUBE); \
 	elif [ $$? -eq 77 ]; then echo "kube: skipped: $$why"; else exit 1; fi
+
+.PHONY: image
+image: $(BIN) ## the container image as build/sluice-image.tar, without a Docker daemon
+	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B scripts/image --output $(BUILD)/sluice-image.tar
