@@ -161,7 +161,7 @@ static void is_not_guessed(void **state)
 	int right = 0;
 
 	(void)state;
-	for (int i = 0; i < FORGED; i++) {
+	for (uint32_t i = 0; i < FORGED; i++) {
 		uint32_t numbers[2];
 
 		random_bytes(numbers, sizeof(numbers));
