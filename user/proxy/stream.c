@@ -97,6 +97,10 @@ size_t stream_begin(struct conn *conn, const struct h1_request *request, char *r
 	}
 	note_request(stream, request);
 	if (!request_route(stream, request, &refusal)) {
+		if (refusal.reason == ANSWER_MALFORMED) {
+			worker_count(conn->worker, requests_malformed);
+			stream->keeps_alive = false; /* whoever sent this is not listened to */
+		}
 		body_take(&stream->request_body, rest, rest_len, &kept, &taken);
 		stream_answer(stream, refusal.status, refusal.reason, refusal.location);
 		return taken;
