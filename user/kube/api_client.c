@@ -30,7 +30,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/node_reader.h"
-#include "kube/say.h"
 
 enum {
 	HEADER_BYTES = 16 << 10, /* "Authorization: Bearer " and a token */
@@ -84,6 +83,7 @@ struct api_client {
 	struct api_socket *dead_sockets;
 	uint64_t last_byte_ms;
 	struct api_request probe;
+	bool is_probe_lost; /* it was not answered */
 	char token[TOKEN_BYTES_MAX];
 	uint64_t token_read_ms; /* 0: never */
 	struct api_client_stats stats;
@@ -531,6 +531,7 @@ static void reset_connections(struct api_client *client, const char *text)
 	struct api_exchange *exchange = client->exchanges, *next;
 
 	client->stats.resets++;
+	client->last_byte_ms = client->loop->now_ms;
 	for (; exchange; exchange = next) {
 		next = exchange->next;
 		if (exchange->state == EXCHANGE_UNDER_WAY)
@@ -551,7 +552,8 @@ static void on_probe_done(struct api_request *request, const struct api_answer *
 {
 	struct api_client *client = CONTAINER_OF(request, struct api_client, probe);
 
-	if (answer->status == 0)
+	client->is_probe_lost = answer->status == 0;
+	if (client->is_probe_lost)
 		loop_timer_set(client->loop, &client->sweep_timer, client->loop->now_ms);
 	else
 		client->last_byte_ms = client->loop->now_ms;
@@ -590,12 +592,11 @@ static void on_sweep(struct loop_timer *timer)
 	end_idle(client);
 	if (!client->exchanges)
 		client->last_byte_ms = client->loop->now_ms;
-	else if (silent_ms >= API_PROBE_AFTER_MS + API_PROBE_TIMEOUT_MS &&
-		 !client->probe.exchange) {
-		client->last_byte_ms = client->loop->now_ms;
+	else if (client->is_probe_lost && silent_ms >= API_PROBE_AFTER_MS)
 		reset_connections(client, "the server does not answer");
-	} else if (silent_ms >= API_PROBE_AFTER_MS && !client->probe.exchange)
+	else if (silent_ms >= API_PROBE_AFTER_MS && !client->probe.exchange)
 		send_probe(client);
+	client->is_probe_lost = false;
 	loop_timer_set(client->loop, &client->sweep_timer, client->loop->now_ms + API_SWEEP_MS);
 }
 
@@ -726,24 +727,16 @@ void api_status_text(struct str body, char *text, size_t text_bytes)
 {
 	struct node_document document;
 	struct node_reader reader;
-	const struct node *message;
-	char said[SAY_MAX * 4];
-	size_t len;
+	const struct node *message = NULL;
 
 	node_reader_init(&reader, body, NODE_FORMAT_JSON);
-	text[0] = '\0';
-	if (body.len && node_reader_next(&reader, &document)) {
+	if (body.len && node_reader_next(&reader, &document))
 		message = node_find(&document.root, "message");
-		if (message && message->type == NODE_TEXT) {
-			len = message->text.len < sizeof(said) - 1 ? message->text.len
-								   : sizeof(said) - 1;
-			memcpy(said, message->text.at, len);
-			said[len] = '\0';
-			for (size_t i = 0; i < len; i++)
-				if ((unsigned char)said[i] < ' ')
-					said[i] = ' ';
-			snprintf(text, text_bytes, "%s", said);
-		}
-	}
+	text[0] = '\0';
+	if (message && message->type == NODE_TEXT)
+		snprintf(text, text_bytes, "%.*s", STR_ARG(message->text));
 	node_reader_release(&reader);
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ')
+			*text = ' ';
 }

@@ -359,10 +359,16 @@ static void on_refused(struct api_watch *watch, enum api_watch_problem problem, 
 	set_problem(watch, problem, text);
 }
 
+/* 400, 422: it says so. Silence: it may be one that ignores what it does not know. */
+static bool knows_no_stream_list(const struct api_watch *watch, const struct api_answer *answer)
+{
+	return watch->state == API_WATCH_LISTING_STREAM &&
+	       (answer->status == 400 || answer->status == 422 || answer->err.code == -ETIMEDOUT);
+}
+
 /* A request that was not answered as hoped for. */
 static void on_failure(struct api_watch *watch, const struct api_answer *answer)
 {
-	bool was_stream_list = watch->state == API_WATCH_LISTING_STREAM;
 	char text[API_WATCH_TEXT_MAX];
 
 	describe(watch, answer, text, sizeof(text));
@@ -371,8 +377,7 @@ static void on_failure(struct api_watch *watch, const struct api_answer *answer)
 			   text);
 		return;
 	}
-	if (was_stream_list &&
-	    (answer->status == 400 || answer->status == 422 || answer->err.code == -ETIMEDOUT)) {
+	if (knows_no_stream_list(watch, answer)) {
 		watch->has_no_stream_list = true;
 		wait_for(watch, API_WATCH_LISTING_PAGES, 0);
 		return;
