@@ -67,7 +67,7 @@ static __noinline __u32 choose_worker(const struct host_value *host)
  */
 static __always_inline __u32 choose_any(const struct packet *packet)
 {
-	__u32 hash = (packet->address_sum ^ packet->flow.client_port) * 0x9e3779b1u >> 16;
+	__u32 hash = (packet_address_sum(packet) ^ packet->flow.client_port) * 0x9e3779b1u >> 16;
 	struct host_value everybody = { .worker_first = hash % worker_count,
 					.worker_spread = worker_count };
 

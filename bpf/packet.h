@@ -26,19 +26,17 @@ struct packet {
 	struct flow_key flow;
 	__u32 payload_pos; /* offsets into the frame */
 	__u32 payload_end; /* by the IP header: frames are padded */
-	__u32 address_sum; /* of both addresses, as the TCP checksum sums them */
 	__u32 ip_pos;      /* of the IP header */
 	__u32 tcp_pos;
 	__u32 seq;
 	__u32 ack_seq;
 	__u16 ethertype;
-	__u8 is_checksum_partial; /* the checksum is yet to be made: see packet_read_tcp */
-	__u8 is_syn;              /* without ACK */
+	__u8 is_syn; /* without ACK */
 	__u8 is_fin;
 	__u8 is_rst;
 	__u8 is_ack;
-	__u8 tcp_flags; /* all of them, as on the wire */
-	__u8 pad[2];
+	__u8 tcp_flags;  /* all of them, as on the wire */
+	__u16 tcp_check; /* as on the wire */
 };
 
 enum {
@@ -116,7 +114,6 @@ static __always_inline enum packet_kind packet_read_ipv4(struct cursor *cursor,
 		return PACKET_NOT_TCP;
 	flow_key_ipv4(&packet->flow, ip->saddr, ip->daddr);
 	packet->payload_end = start + host_order(ip->tot_len);
-	packet->address_sum = checksum_fold((__u64)ip->saddr + ip->daddr);
 	return PACKET_TCP;
 }
 
@@ -140,7 +137,6 @@ static __always_inline enum packet_kind packet_read_ipv6(struct cursor *cursor,
 							 struct packet *packet)
 {
 	struct ipv6hdr *ip = take_ipv6(cursor);
-	__u64 sum = 0;
 
 	if (!ip || ip->version != 6)
 		return PACKET_MALFORMED;
@@ -150,10 +146,22 @@ static __always_inline enum packet_kind packet_read_ipv6(struct cursor *cursor,
 		return PACKET_NOT_TCP;
 	flow_key_ipv6(&packet->flow, &ip->saddr, &ip->daddr);
 	packet->payload_end = cursor_offset(cursor) + host_order(ip->payload_len);
-	for (int i = 0; i < 4; i++)
-		sum += (__u64)ip->saddr.in6_u.u6_addr32[i] + ip->daddr.in6_u.u6_addr32[i];
-	packet->address_sum = checksum_fold(sum);
 	return PACKET_TCP;
+}
+
+/*
+ * The sum of both addresses, as the TCP checksum sums them: the same in both
+ * directions. The prefix of a v4-mapped address is a multiple of 0xffff and so
+ * adds nothing.
+ */
+static __always_inline __u32 packet_address_sum(const struct packet *packet)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < 16; i += 4)
+		sum += (__u64)load_u32(packet->flow.client_address + i) +
+		       load_u32(packet->flow.local_address + i);
+	return checksum_fold(sum);
 }
 
 /*
@@ -162,13 +170,12 @@ static __always_inline enum packet_kind packet_read_ipv6(struct cursor *cursor,
  * mark that says so is lost when a frame goes through a cpumap. One in 65,536
  * good checksums looks the same; such a packet is not steered, and that is all.
  */
-static __always_inline int has_partial_checksum(const struct packet *packet,
-						const struct tcphdr *tcp, __u32 segment_bytes)
+static __always_inline int packet_has_partial_checksum(const struct packet *packet)
 {
-	__u64 sum = packet->address_sum;
+	__u64 sum = packet_address_sum(packet);
 
-	sum += host_order(IPPROTO_TCP) + host_order(segment_bytes);
-	return tcp->check == checksum_fold(sum);
+	sum += host_order(IPPROTO_TCP) + host_order(packet->payload_end - packet->tcp_pos);
+	return packet->tcp_check == checksum_fold(sum);
 }
 
 static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,
@@ -183,8 +190,7 @@ static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,
 	packet->payload_pos = start + tcp->doff * 4u;
 	if (packet->payload_pos > packet->payload_end)
 		return PACKET_MALFORMED;
-	packet->is_checksum_partial =
-		has_partial_checksum(packet, tcp, packet->payload_end - start);
+	packet->tcp_check = tcp->check;
 	packet->is_syn = tcp->syn && !tcp->ack;
 	packet->is_fin = tcp->fin;
 	packet->is_rst = tcp->rst;

@@ -60,15 +60,16 @@ static __always_inline bool bucket_take(struct bucket *bucket, __u32 rate_per_s,
 {
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	__u64 elapsed_ns = now_ns - bucket->refilled_ns;
-	__u64 tokens;
+	__u64 gained, tokens;
 
 	if (elapsed_ns > RATE_IDLE_NS * (__u64)MILLI)
 		elapsed_ns = RATE_IDLE_NS * (__u64)MILLI;
-	tokens = bucket->tokens_milli + elapsed_ns * rate_per_s / NS_PER_MILLITOKEN_AT_1;
+	gained = elapsed_ns * rate_per_s / NS_PER_MILLITOKEN_AT_1;
+	tokens = bucket->tokens_milli + gained;
 	if (tokens > (__u64)burst * MILLI)
 		tokens = (__u64)burst * MILLI;
 	/* What was too short a time for a thousandth is not lost: it counts with the next one. */
-	if (tokens != bucket->tokens_milli)
+	if (gained)
 		bucket->refilled_ns = now_ns;
 	bucket->tokens_milli = tokens < MILLI ? tokens : tokens - MILLI;
 	return tokens >= MILLI;

@@ -138,7 +138,7 @@ static __always_inline int reply_headers(struct cursor *cursor, const struct ste
 			return -1;
 	if (s->packet.ethertype == ETH_P_IP ? reply_ipv4(cursor, reply) : reply_ipv6(cursor, reply))
 		return -1;
-	return reply_tcp(cursor, reply, s->packet.address_sum);
+	return reply_tcp(cursor, reply, packet_address_sum(&s->packet));
 }
 
 /* 0, or -1 where the frame cannot be made to fit; it is then not what it was. */

@@ -67,7 +67,7 @@ static __always_inline enum verdict send_to_worker(struct steering *s, __u32 wor
 		return pass(&s->stats->pass_no_worker);
 	if (value->cpu == bpf_get_smp_processor_id())
 		return pass(&s->stats->pass_local);
-	if (s->packet.is_checksum_partial)
+	if (packet_has_partial_checksum(&s->packet))
 		return pass(&s->stats->pass_checksum);
 	s->cpu = value->cpu;
 	return VERDICT_STEER;
@@ -394,9 +394,11 @@ static __always_inline int act(struct steering *s, enum verdict verdict)
 SEC("xdp")
 int xdp_steer(struct xdp_md *ctx)
 {
-	struct steering s = { .stats = stats_here() };
+	struct steering s; /* packet_read fills in the rest: zeroes would cost each packet */
 	enum verdict verdict;
 
+	s.stats = stats_here();
+	s.is_early = false;
 	if (!s.stats)
 		return XDP_PASS;
 	verdict = read_headers(ctx, &s);

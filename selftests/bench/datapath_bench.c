@@ -15,18 +15,33 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "bpf/cookie.h"
 #include "datapath/datapath.h"
 #include "selftests/bpf/builder.h"
 #include "selftests/bpf/lab.h"
+#include "selftests/bpf/listen.h"
 #include "steer_loop.skel.h"
 
-enum { ROUNDS = 41, ROUNDS_MAX = 10000, HOSTS = 10000, REPEATS = 1000 };
+enum {
+	ROUNDS = 41,
+	ROUNDS_MAX = 10000,
+	HOSTS = 10000,
+	REPEATS = 1000,
+	DENIED = 100000,
+	CLIENT_ISN = 1000
+};
 
 /* What is to be done before each run of a kind of packet. */
 enum kind { KIND_KNOWN, KIND_FIRST, KIND_ANSWERED };
 
 static struct steer_loop *skeleton;
+static const struct cookie_key cookie_key = { 3, 4, 0 };
+
+#define SYN_OPTIONS                                                                                \
+	"\x02\x04\x05\xb4\x04\x02\x08\x0a\x00\x01\x02\x03\x00\x00\x00\x00\x01\x03\x03\x07"
+#define DATA_OPTIONS "\x01\x01\x08\x0a\x00\x01\x02\x03\x00\x00\x00\x47"
 
 #define BROWSER                                                                                    \
 	"GET /a/page?with=query HTTP/1.1\r\nConnection: keep-alive\r\nPragma: no-cache\r\n"        \
@@ -44,22 +59,75 @@ static const struct {
 	struct frame_spec frame;
 	const char *hello_name; /* NULL: the payload is in frame */
 	enum kind kind;
+	bool has_cookie; /* numbers and timestamps of a connection that XDP answered */
+	bool is_denied;
 } cases[] = {
-	{ "not ours", { .local_port = 22 }, NULL, KIND_FIRST },
-	{ "known flow", { .payload = STR_INIT("more") }, NULL, KIND_KNOWN },
-	{ "known flow, IPv6", { .is_ipv6 = true, .payload = STR_INIT("more") }, NULL, KIND_KNOWN },
-	{ "unknown flow, no payload", { 0 }, NULL, KIND_FIRST },
+	{ "not ours", { .local_port = 22 }, NULL, KIND_KNOWN, false, false },
+	{ "known flow", { .payload = STR_INIT("more") }, NULL, KIND_KNOWN, false, false },
+	{ "known flow, IPv6",
+	  { .is_ipv6 = true, .payload = STR_INIT("more") },
+	  NULL,
+	  KIND_KNOWN,
+	  false,
+	  false },
+	{ "unknown flow, no payload", { 0 }, NULL, KIND_FIRST, false, false },
 	{ "first GET, small",
 	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: h05000.example.com\r\n"
 				"User-Agent: curl/8.0\r\nAccept: */*\r\n\r\n") },
 	  NULL,
-	  KIND_FIRST },
-	{ "first GET, browser, Host last", { .payload = STR_INIT(BROWSER) }, NULL, KIND_FIRST },
-	{ "first ClientHello", { .local_port = 443 }, "h05000.example.com", KIND_FIRST },
+	  KIND_FIRST,
+	  false,
+	  false },
+	{ "first GET, browser, Host last",
+	  { .payload = STR_INIT(BROWSER) },
+	  NULL,
+	  KIND_FIRST,
+	  false,
+	  false },
+	{ "first ClientHello",
+	  { .local_port = 443 },
+	  "h05000.example.com",
+	  KIND_FIRST,
+	  false,
+	  false },
+	{ "SYN answered",
+	  { .tcp_flags = FRAME_SYN, .tcp_options = STR_INIT(SYN_OPTIONS) },
+	  NULL,
+	  KIND_ANSWERED,
+	  false,
+	  false },
+	{ "SYN answered, IPv6",
+	  { .is_ipv6 = true, .tcp_flags = FRAME_SYN, .tcp_options = STR_INIT(SYN_OPTIONS) },
+	  NULL,
+	  KIND_ANSWERED,
+	  false,
+	  false },
+	{ "bare ACK absorbed", { 0 }, NULL, KIND_FIRST, true, false },
+	{ "first GET, small, to be admitted",
+	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: h05000.example.com\r\n"
+				"User-Agent: curl/8.0\r\nAccept: */*\r\n\r\n") },
+	  NULL,
+	  KIND_FIRST,
+	  true,
+	  false },
+	{ "first ClientHello, to be admitted",
+	  { .local_port = 443 },
+	  "h05000.example.com",
+	  KIND_FIRST,
+	  true,
+	  false },
+	{ "denied source",
+	  { .tcp_flags = FRAME_SYN, .tcp_options = STR_INIT(SYN_OPTIONS), .client = "203.0.113.7" },
+	  NULL,
+	  KIND_KNOWN,
+	  false,
+	  true },
 	{ "unknown host",
 	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: nobody.example.org\r\n\r\n") },
 	  NULL,
-	  KIND_FIRST },
+	  KIND_FIRST,
+	  false,
+	  false },
 };
 
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
@@ -78,7 +146,9 @@ static void write_listener(const char *any, uint16_t port, enum listener_protoco
 {
 	struct addr addr = { 0 };
 	struct listener_key key = { .port = port };
-	struct listener_value value = { .id = port % LISTENERS_MAX, .protocol = protocol };
+	struct listener_value value = { .id = port % LISTENERS_MAX,
+					.protocol = protocol,
+					.flags = LISTENER_FLAG_EARLY_DISPATCH };
 
 	addr_parse_ip(str_from_c(any), &addr);
 	memcpy(key.address, addr.ip, 16);
@@ -99,6 +169,41 @@ static void write_hosts(void)
 		must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.hosts), &key, &value, 0),
 		     "host");
 	}
+}
+
+/* 100,000 single addresses, and the network of the denied source among them. */
+static void write_denylist(void)
+{
+	int fd = bpf_map__fd(skeleton->maps.denylist);
+	struct prefix_value value = { 1 };
+
+	for (uint32_t i = 0; i < DENIED; i++) {
+		struct denylist_key key = { .bits = 128, .address = { [10] = 0xff, [11] = 0xff } };
+		uint32_t spread = htonl(i * 40503u);
+
+		memcpy(key.address + 12, &spread, 4);
+		if (i == 0) {
+			memcpy(key.address + 12, "\xcb\x00\x71\x00", 4);
+			key.bits = 120;
+		}
+		must(bpf_map_update_elem(fd, &key, &value, 0), "denylist");
+	}
+}
+
+static void write_settings(bool has_denylist)
+{
+	struct settings_value value = { .is_answering = 1,
+					.has_denylist = has_denylist,
+					.window_scale = 7,
+					.has_sack = 1,
+					.mss_ipv4 = 1460,
+					.mss_ipv6 = 1440 };
+	uint32_t row = 0;
+
+	must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.settings), &row, &value, 0),
+	     "settings");
+	must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.cookie_keys), &row, &cookie_key, 0),
+	     "cookie key");
 }
 
 static void write_workers(void)
@@ -139,10 +244,11 @@ static void load_steer(size_t i)
 	skeleton->rodata->listen_ports[1] = 443;
 	skeleton->rodata->listen_port_count = 2;
 	skeleton->rodata->worker_count = 2;
+	skeleton->rodata->can_admit = true;
+	skeleton->rodata->has_own_addresses = false;
 	skeleton->rodata->hash_key.k0 = 1;
 	skeleton->rodata->hash_key.k1 = 2;
-	if (cases[i].kind != KIND_KNOWN)
-		memcpy((void *)&skeleton->rodata->loop_flow, &key, sizeof(key));
+	memcpy((void *)skeleton->rodata->loop_flow, &key, sizeof(key));
 	bpf_map__set_max_entries(skeleton->maps.steer_cpus, (uint32_t)libbpf_num_possible_cpus());
 	bpf_object__for_each_program(program, skeleton->obj)
 		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
@@ -152,6 +258,21 @@ static void load_steer(size_t i)
 	write_listener("0.0.0.0", 443, LISTENER_PROTOCOL_TLS);
 	write_hosts();
 	write_workers();
+	write_settings(cases[i].is_denied);
+	if (cases[i].is_denied)
+		write_denylist();
+}
+
+/* A SYN is answered only where somebody listens. */
+static void open_listeners(void)
+{
+	static const char *const anywhere[] = { "0.0.0.0:80", "[::]:80", "0.0.0.0:443" };
+
+	for (size_t i = 0; i < sizeof(anywhere) / sizeof(anywhere[0]); i++) {
+		struct addr addr = listen_addr(anywhere[i]);
+
+		listen_open(&addr);
+	}
 }
 
 /* ---- one packet ----------------------------------------------------------------------------- */
@@ -186,7 +307,17 @@ static void build(size_t i, struct frame *frame)
 								  .session_id_bytes = 32,
 								  .before_bytes = 120,
 								  .after_bytes = 235 });
-	spec.tcp_options_bytes = 12;
+	if (!spec.tcp_options.len)
+		spec.tcp_options = STR(DATA_OPTIONS);
+	spec.seq = CLIENT_ISN;
+	if (cases[i].has_cookie) {
+		struct flow_key flow = key_of(&spec);
+
+		spec.seq = CLIENT_ISN + 1;
+		spec.ack_seq = cookie_make(&cookie_key, &flow, CLIENT_ISN, clock_monotonic_ns(),
+					   cookie_slot_and_mss(0, 6)) +
+			       1;
+	}
 	frame_build(frame, &spec);
 }
 
@@ -205,17 +336,31 @@ static uint32_t median(uint32_t *samples, int count)
 	return samples[count / 2];
 }
 
+static void programs_of(enum kind kind, int *ours_fd, int *base_fd)
+{
+	switch (kind) {
+	case KIND_KNOWN:
+		*ours_fd = bpf_program__fd(skeleton->progs.loop_known);
+		*base_fd = bpf_program__fd(skeleton->progs.loop_known_base);
+		return;
+	case KIND_FIRST:
+		*ours_fd = bpf_program__fd(skeleton->progs.loop_first);
+		*base_fd = bpf_program__fd(skeleton->progs.loop_first_base);
+		return;
+	case KIND_ANSWERED:
+		*ours_fd = bpf_program__fd(skeleton->progs.loop_answer);
+		*base_fd = bpf_program__fd(skeleton->progs.loop_answer_base);
+		return;
+	}
+}
+
 static void measure(size_t i, int rounds, uint32_t *ours, uint32_t *base)
 {
-	bool is_answered = cases[i].kind == KIND_ANSWERED;
 	struct frame frame;
-	int ours_fd, base_fd;
+	int ours_fd = -1, base_fd = -1;
 
 	load_steer(i);
-	ours_fd = bpf_program__fd(is_answered ? skeleton->progs.loop_answer
-					      : skeleton->progs.loop_first);
-	base_fd = bpf_program__fd(is_answered ? skeleton->progs.loop_answer_base
-					      : skeleton->progs.loop_first_base);
+	programs_of(cases[i].kind, &ours_fd, &base_fd);
 	build(i, &frame);
 	make_known(i);
 	for (int round = 0; round < rounds; round++) {
@@ -238,6 +383,8 @@ int main(int argc, char **argv)
 	}
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
+	lab_enter();
+	open_listeners();
 	lab_pin_to_cpu(0);
 	ours = mem_new((size_t)rounds, sizeof(*ours));
 	base = mem_new((size_t)rounds, sizeof(*base));

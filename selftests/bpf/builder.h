@@ -42,9 +42,12 @@ struct frame_spec {
 	uint8_t ipv6_extension;
 	uint8_t protocol; /* 0: TCP */
 	uint8_t tcp_options_bytes;
+	struct str tcp_options; /* in the place of tcp_options_bytes zeroes; a multiple of 4 */
+	uint32_t seq, ack_seq;
 	uint8_t tcp_flags; /* 0: ACK */
 	uint16_t client_port, local_port;
-	const char *local; /* address; NULL: the usual one */
+	const char *client; /* address; NULL: the usual one */
+	const char *local;
 	struct str payload;
 	bool is_checksum_partial; /* the sum of the pseudo-header stands for the checksum */
 	size_t trailer_bytes;     /* behind the IP packet, as padding of short frames is */
@@ -102,7 +105,7 @@ static inline void frame_add_ipv4(struct frame *frame, const struct frame_spec *
 	ip->frag_off = htons(spec->fragment);
 	ip->ttl = 64;
 	ip->protocol = frame_protocol(spec);
-	inet_pton(AF_INET, "192.0.2.1", &ip->saddr);
+	inet_pton(AF_INET, spec->client ? spec->client : "192.0.2.1", &ip->saddr);
 	inet_pton(AF_INET, spec->local ? spec->local : "198.51.100.1", &ip->daddr);
 }
 
@@ -116,20 +119,29 @@ static inline void frame_add_ipv6(struct frame *frame, const struct frame_spec *
 	ip->payload_len = htons((uint16_t)(l4_bytes + extension_bytes));
 	ip->nexthdr = spec->has_ipv6_extension ? spec->ipv6_extension : frame_protocol(spec);
 	ip->hop_limit = 64;
-	inet_pton(AF_INET6, "2001:db8::1", &ip->saddr);
+	inet_pton(AF_INET6, spec->client ? spec->client : "2001:db8::1", &ip->saddr);
 	inet_pton(AF_INET6, spec->local ? spec->local : "2001:db8::80", &ip->daddr);
 	if (extension_bytes)
 		*(uint8_t *)frame_add(frame, extension_bytes) = frame_protocol(spec);
 }
 
+static inline size_t frame_tcp_header_bytes(const struct frame_spec *spec)
+{
+	return sizeof(struct tcphdr) + spec->tcp_options_bytes + spec->tcp_options.len;
+}
+
 static inline void frame_add_tcp(struct frame *frame, const struct frame_spec *spec)
 {
-	size_t header_bytes = sizeof(struct tcphdr) + spec->tcp_options_bytes;
+	size_t header_bytes = frame_tcp_header_bytes(spec);
 	struct tcphdr *tcp = frame_add(frame, header_bytes);
 
 	tcp->source = htons(spec->client_port ? spec->client_port : FRAME_CLIENT_PORT);
 	tcp->dest = htons(spec->local_port ? spec->local_port : FRAME_LOCAL_PORT);
+	tcp->seq = htonl(spec->seq);
+	tcp->ack_seq = htonl(spec->ack_seq);
 	tcp->doff = (header_bytes / 4) & 0xf;
+	if (spec->tcp_options.len)
+		memcpy(tcp + 1, spec->tcp_options.at, spec->tcp_options.len);
 	((uint8_t *)tcp)[13] = spec->tcp_flags ? spec->tcp_flags : FRAME_ACK;
 	if (spec->payload.len)
 		memcpy(frame_add(frame, spec->payload.len), spec->payload.at, spec->payload.len);
@@ -161,7 +173,7 @@ static inline void frame_put_partial_checksum(struct frame *frame, const struct 
 
 static inline void frame_build(struct frame *frame, const struct frame_spec *spec)
 {
-	size_t l4_bytes = sizeof(struct tcphdr) + spec->tcp_options_bytes + spec->payload.len;
+	size_t l4_bytes = frame_tcp_header_bytes(spec) + spec->payload.len;
 	size_t tcp;
 
 	memset(frame, 0, sizeof(*frame));

@@ -250,6 +250,7 @@ void datapath_close(struct datapath *dp)
 	close_if_open(dp->steer_generic_fd);
 	close_if_open(dp->select_fd);
 	close_if_open(dp->admit_fd);
+	events_close(dp);
 	vec_release(&dp->hosts);
 	mem_free(dp);
 }

@@ -214,6 +214,52 @@ int datapath_sync_hosts(struct datapath *datapath, const struct datapath_host *w
 			size_t wanted_count, uint32_t generation, struct datapath_sync *done,
 			struct err *err);
 
+/* ---- protection ---------------------------------------------------------------------------- */
+
+/* An address and how many of its bits count: of IPv4 (v4-mapped) 96 more than it is written with.
+ */
+struct datapath_prefix {
+	struct addr addr;
+	uint32_t bits;
+	uint32_t rule_id; /* the caller's, shown in the map */
+};
+
+struct datapath_prefixes {
+	const struct datapath_prefix *at;
+	size_t len;
+};
+
+/*
+ * Makes denylist hold exactly @prefixes; new packets of these sources are dropped,
+ * those of their living connections, too. 0 or -errno with a text (-ENOSPC: full).
+ */
+int datapath_set_denylist(struct datapath *datapath, const struct datapath_prefixes *prefixes,
+			  struct err *err);
+/* The sources that a listener with has_allowlist is for. Without any, it is for nobody. */
+int datapath_set_allowlist(struct datapath *datapath, uint16_t listener_id,
+			   const struct datapath_prefixes *prefixes, struct err *err);
+
+struct datapath_source_rate {
+	uint32_t per_s;     /* new connections of a source; 0: no limit */
+	uint32_t burst;     /* 0: as per_s */
+	uint32_t ipv4_bits; /* of an address, that make a source; 0: 32 */
+	uint32_t ipv6_bits; /* 0: 64 */
+};
+
+int datapath_set_source_rate(struct datapath *datapath, const struct datapath_source_rate *rate,
+			     struct err *err);
+/* For hosts whose entry has HOST_FLAG_LIMITED. @per_s 0: no limit any more; @burst 0: as per_s. */
+int datapath_set_host_rate(struct datapath *datapath, uint32_t host_id, uint32_t per_s,
+			   uint32_t burst, struct err *err);
+
+/* ---- samples of drops ---------------------------------------------------------------------- */
+
+/* Becomes readable when there are samples; it belongs to @datapath. -errno where there is none. */
+int datapath_events_fd(struct datapath *datapath);
+/* Hands over each sample that waits. How many there were, or -errno. */
+int datapath_read_events(struct datapath *datapath,
+			 void (*on_event)(void *arg, const struct event *event), void *arg);
+
 /* ---- looking ------------------------------------------------------------------------------- */
 
 /* The counters of all CPUs, summed. STATS_COUNTERS (bpf/contract.h) names them. */

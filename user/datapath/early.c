@@ -96,7 +96,7 @@ static uint16_t smallest_mtu(const struct datapath *dp)
 
 /* ---- settings and keys ---------------------------------------------------------------------- */
 
-static int read_settings(const struct datapath *dp, struct settings_value *value, struct err *err)
+int early_read_settings(const struct datapath *dp, struct settings_value *value, struct err *err)
 {
 	uint32_t row = 0;
 
@@ -105,8 +105,8 @@ static int read_settings(const struct datapath *dp, struct settings_value *value
 	return 0;
 }
 
-static int write_settings(const struct datapath *dp, const struct settings_value *value,
-			  struct err *err)
+int early_set_settings(const struct datapath *dp, const struct settings_value *value,
+		       struct err *err)
 {
 	uint32_t row = 0;
 
@@ -129,7 +129,7 @@ static int write_key(const struct datapath *dp, uint32_t slot, struct err *err)
 int datapath_rotate_keys(struct datapath *dp, struct err *err)
 {
 	struct settings_value value;
-	int code = read_settings(dp, &value, err);
+	int code = early_read_settings(dp, &value, err);
 	uint8_t slot;
 
 	if (code)
@@ -139,13 +139,13 @@ int datapath_rotate_keys(struct datapath *dp, struct err *err)
 	if (code)
 		return code;
 	value.cookie_slot = slot; /* only now: the key is there before it is used */
-	return write_settings(dp, &value, err);
+	return early_set_settings(dp, &value, err);
 }
 
 int early_write_settings(const struct datapath *dp, struct err *err)
 {
 	struct settings_value value;
-	int code = read_settings(dp, &value, err);
+	int code = early_read_settings(dp, &value, err);
 
 	if (code)
 		return code;
@@ -158,13 +158,13 @@ int early_write_settings(const struct datapath *dp, struct err *err)
 		value.source_bits_ipv6 = 64;
 		code = write_key(dp, value.cookie_slot, err);
 	}
-	return code ? code : write_settings(dp, &value, err);
+	return code ? code : early_set_settings(dp, &value, err);
 }
 
 static int set_answering(struct datapath *dp, bool is_answering, struct err *err)
 {
 	struct settings_value value;
-	int code = read_settings(dp, &value, err);
+	int code = early_read_settings(dp, &value, err);
 	uint16_t mtu = smallest_mtu(dp);
 
 	if (code)
@@ -172,7 +172,7 @@ static int set_answering(struct datapath *dp, bool is_answering, struct err *err
 	value.is_answering = is_answering;
 	value.mss_ipv4 = mtu - IPV4_TCP_BYTES;
 	value.mss_ipv6 = mtu - IPV6_TCP_BYTES;
-	return write_settings(dp, &value, err);
+	return early_set_settings(dp, &value, err);
 }
 
 /* ---- on and off ----------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
  *   protect.c  deny and allow lists, rates
  *   datapath.c open, close; listeners, workers, sockets
  *   hosts.c    the hosts map follows the plan
+ *   events.c   reads samples of drops
  *   look.c     reads maps and counters
  *   show.c     the same as JSON, and names of enums
  */
@@ -80,6 +81,9 @@ struct datapath {
 	bool is_early;        /* XDP answers SYNs */
 	char early_text[200]; /* why not, where it was wanted */
 
+	struct ring_buffer *events; /* NULL until it is first read */
+	struct event_reader *reader;
+
 	struct attachment attachments[DATAPATH_INTERFACES_MAX];
 	size_t attachment_count;
 
@@ -146,6 +150,9 @@ void admit_remove(const struct datapath *dp, const char *interface, int *link_fd
 
 /* The keys and the settings that only this machine decides; those of others stay. */
 int early_write_settings(const struct datapath *dp, struct err *err);
+int early_read_settings(const struct datapath *dp, struct settings_value *value, struct err *err);
+int early_set_settings(const struct datapath *dp, const struct settings_value *value,
+		       struct err *err);
 /* Attaches tc_admit wherever XDP is and begins to answer SYNs, or says in early_text why not. */
 void early_start(struct datapath *dp, const struct datapath_options *options);
 /* No more SYNs are answered; connections that were may still bring their first payload. */
@@ -162,6 +169,10 @@ int probe_load_pass(bool has_frags);
  * or 0, @mode how it is attached.
  */
 void probe_xdp_program(unsigned int ifindex, uint32_t *id, enum xdp_mode *mode, char name[32]);
+
+/* ---- events.c ------------------------------------------------------------------------------- */
+
+void events_close(struct datapath *dp);
 
 /* ---- look.c --------------------------------------------------------------------------------- */
 

@@ -1,0 +1,825 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * xdp_early: the life of a connection before it has a socket, packet by packet.
+ *
+ * Each case is one packet through xdp_steer (BPF_PROG_TEST_RUN), with the name of
+ * the counter that must have moved, and of it alone among those that end a packet.
+ * Answers are read back and checked down to both checksums.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "bpf/cookie.h"
+#include "datapath/datapath.h"
+#include "selftests/bpf/builder.h"
+#include "selftests/bpf/listen.h"
+#include "xdp_steer.skel.h"
+
+#define OPTION_MSS   "\x02\x04\x05\xb4"
+#define OPTION_SACK  "\x04\x02"
+#define OPTION_TIMES "\x08\x0a\x01\x02\x03\x04\x00\x00\x00\x00"
+#define OPTION_NOP   "\x01"
+#define OPTION_SCALE "\x03\x03\x09"
+#define SYN_OPTIONS  OPTION_MSS OPTION_SACK OPTION_TIMES OPTION_NOP OPTION_SCALE
+#define DATA_OPTIONS "\x01\x01\x08\x0a\x01\x02\x03\x04\x00\x00\x00\x59"
+#define NOPS_23                                                                                    \
+	"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01" \
+	"\x01"
+#define REQUEST(host) STR_INIT("GET / HTTP/1.1\r\nHost: " host "\r\n\r\n")
+
+enum {
+	WORKERS = 2,
+	CLIENT_ISN = 0xfffffffe, /* so that numbers go round */
+	OUR_SCALE = 7,
+	MSS_IPV4 = 1460,
+	MSS_IPV6 = 1440,
+	PORTS = 3,
+};
+
+static const struct host_hash_key hash_key = { 11, 22 };
+static const struct cookie_key cookie_key = { 3, 4, 0 };
+static struct xdp_steer *skeleton;
+
+/* ---- the world ------------------------------------------------------------------------------ */
+
+static int fd_of(const struct bpf_map *map)
+{
+	return bpf_map__fd(map);
+}
+
+static struct settings_value usual_settings(void)
+{
+	return (struct settings_value){ .is_answering = 1,
+					.has_sack = 1,
+					.has_ecn = 1,
+					.window_scale = OUR_SCALE,
+					.mss_ipv4 = MSS_IPV4,
+					.mss_ipv6 = MSS_IPV6,
+					.source_bits_ipv4 = 32,
+					.source_bits_ipv6 = 64 };
+}
+
+static void set_settings(struct settings_value value)
+{
+	uint32_t row = 0;
+
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.settings), &row, &value, 0), 0);
+}
+
+static void set_listener(const char *address, uint16_t port, uint8_t flags)
+{
+	struct addr addr = { .port = port };
+	struct listener_key key = { .port = port };
+	struct listener_value value = { .id = port % LISTENERS_MAX,
+					.protocol = LISTENER_PROTOCOL_HTTP,
+					.flags = flags };
+
+	assert_int_equal(addr_parse_ip(str_from_c(address), &addr), 0);
+	memcpy(key.address, addr.ip, 16);
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.listeners), &key, &value, 0), 0);
+}
+
+static void set_host(const char *name, struct host_value value)
+{
+	struct host_key key = datapath_host_key(hash_key, str_from_c(name));
+
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.hosts), &key, &value, 0), 0);
+}
+
+static void set_workers(void)
+{
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		struct worker_value value = { .cpu = (uint16_t)i,
+					      .cpu_worker = (uint16_t)i,
+					      .state = WORKER_STATE_ACTIVE };
+
+		assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.workers), &i, &value, 0),
+				 0);
+	}
+}
+
+/* XDP answers where somebody listens: on 80 and 8080, not on 81. */
+static void open_listeners(void)
+{
+	static const char *const anywhere[] = { "0.0.0.0:80", "[::]:80", "0.0.0.0:8080" };
+
+	for (size_t i = 0; i < sizeof(anywhere) / sizeof(anywhere[0]); i++) {
+		struct addr addr = listen_addr(anywhere[i]);
+
+		listen_open(&addr);
+	}
+}
+
+static void fill_maps(void)
+{
+	uint32_t row = 0, cpu = 1, queue = 64;
+
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.steer_cpus), &cpu, &queue, 0), 0);
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.cookie_keys), &row, &cookie_key,
+					     0),
+			 0);
+	set_settings(usual_settings());
+	set_workers();
+	set_listener("0.0.0.0", 80, LISTENER_FLAG_EARLY_DISPATCH);
+	set_listener("::", 80, LISTENER_FLAG_EARLY_DISPATCH);
+	set_listener("0.0.0.0", 81, LISTENER_FLAG_EARLY_DISPATCH);
+	set_listener("0.0.0.0", 8080, LISTENER_FLAG_EARLY_DISPATCH | LISTENER_FLAG_ALLOWLIST);
+	set_host("far.test", (struct host_value){ 1, 1, 1, .policy = HOST_POLICY_STEER });
+	set_host("near.test", (struct host_value){ 2, 0, 1, .policy = HOST_POLICY_STEER });
+	set_host("refused.test", (struct host_value){ 3, 0, 1, .policy = HOST_POLICY_DROP });
+	set_host("limited.test", (struct host_value){ 4, 0, 1, .flags = HOST_FLAG_LIMITED });
+}
+
+static int load(void **state)
+{
+	static const uint16_t ports[PORTS] = { 80, 81, 8080 };
+
+	(void)state;
+	lab_enter();
+	skeleton = xdp_steer__open();
+	if (!skeleton)
+		return -1;
+	for (size_t i = 0; i < PORTS; i++)
+		skeleton->rodata->listen_ports[i] = ports[i];
+	skeleton->rodata->listen_port_count = PORTS;
+	skeleton->rodata->worker_count = WORKERS;
+	skeleton->rodata->hash_key.k0 = hash_key.k0;
+	skeleton->rodata->hash_key.k1 = hash_key.k1;
+	skeleton->rodata->event_interval_ns = 0;
+	skeleton->rodata->can_admit = true;
+	bpf_map__set_max_entries(skeleton->maps.steer_cpus, (uint32_t)libbpf_num_possible_cpus());
+	bpf_program__set_flags(skeleton->progs.xdp_steer, BPF_F_XDP_HAS_FRAGS);
+	if (xdp_steer__load(skeleton))
+		return -1;
+	fill_maps();
+	open_listeners();
+	lab_pin_to_cpu(0);
+	return 0;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	xdp_steer__destroy(skeleton);
+	return 0;
+}
+
+/* ---- one packet ----------------------------------------------------------------------------- */
+
+static struct stats read_stats(void)
+{
+	struct stats *each = mem_new((size_t)libbpf_num_possible_cpus(), sizeof(*each));
+	struct stats here;
+	uint32_t row = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(fd_of(skeleton->maps.stats), &row, each), 0);
+	here = each[0];
+	mem_free(each);
+	return here;
+}
+
+/* True for the counters of which each packet moves exactly one. */
+static bool ends_a_packet(const char *name)
+{
+	return strncmp(name, "pass_", 5) == 0 || strncmp(name, "steer_", 6) == 0 ||
+	       strncmp(name, "drop_", 5) == 0 || strncmp(name, "answer_", 7) == 0 ||
+	       strncmp(name, "absorb_", 7) == 0;
+}
+
+static const char *action_expected(const char *counter)
+{
+	if (strncmp(counter, "answer_", 7) == 0)
+		return "tx";
+	if (strncmp(counter, "pass_", 5) == 0)
+		return "pass";
+	return strncmp(counter, "steer_redirect", 14) == 0 ? "redirect" : "drop";
+}
+
+static void check_counter(const char *case_name, const struct stats *before, uint32_t action,
+			  const char *counter)
+{
+	static const char *const actions[] = { "aborted", "drop", "pass", "tx", "redirect" };
+	struct stats after = read_stats();
+
+#define CHECK_COUNTER(name, help)                                                                  \
+	if (ends_a_packet(#name) &&                                                                \
+	    after.name - before->name != (strcmp(#name, counter) == 0 ? 1u : 0u))                  \
+		fail_msg("%s: counter %s moved by %llu, expected %s", case_name, #name,            \
+			 (unsigned long long)(after.name - before->name), counter);
+	STATS_COUNTERS(CHECK_COUNTER)
+#undef CHECK_COUNTER
+	if (action > 4 || strcmp(actions[action], action_expected(counter)) != 0)
+		fail_msg("%s: action %u, expected %s", case_name, action, action_expected(counter));
+}
+
+/* Runs @frame, which becomes what the program made of it. */
+static void run_frame(const char *case_name, struct frame *frame, const char *counter)
+{
+	struct frame out = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->at,
+		    .data_size_in = (uint32_t)frame->len, .data_out = out.at,
+		    .data_size_out = sizeof(out.at), .repeat = 1);
+	struct stats before = read_stats();
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.xdp_steer), &opts),
+			 0);
+	check_counter(case_name, &before, opts.retval, counter);
+	out.len = opts.data_size_out;
+	*frame = out;
+}
+
+static void run(const char *case_name, const struct frame_spec *spec, const char *counter)
+{
+	struct frame frame;
+
+	frame_build(&frame, spec);
+	run_frame(case_name, &frame, counter);
+}
+
+static struct flow_key key_of(const struct frame_spec *spec)
+{
+	struct flow_key key = { .client_port =
+					spec->client_port ? spec->client_port : FRAME_CLIENT_PORT,
+				.local_port =
+					spec->local_port ? spec->local_port : FRAME_LOCAL_PORT };
+	struct addr client, local;
+
+	addr_parse_ip(spec->client    ? str_from_c(spec->client)
+		      : spec->is_ipv6 ? STR("2001:db8::1")
+				      : STR("192.0.2.1"),
+		      &client);
+	addr_parse_ip(spec->is_ipv6 ? STR("2001:db8::80") : STR("198.51.100.1"), &local);
+	memcpy(key.client_address, client.ip, 16);
+	memcpy(key.local_address, local.ip, 16);
+	return key;
+}
+
+static bool read_flow(const struct frame_spec *spec, struct flow_value *flow)
+{
+	struct flow_key key = key_of(spec);
+
+	return bpf_map_lookup_elem(fd_of(skeleton->maps.flows), &key, flow) == 0;
+}
+
+static void forget_flow(const struct frame_spec *spec)
+{
+	struct flow_key key = key_of(spec);
+
+	bpf_map_delete_elem(fd_of(skeleton->maps.flows), &key);
+}
+
+/* Gives @spec the numbers of a connection that was answered now. */
+static void answer(struct frame_spec *spec, uint32_t seq_ahead, uint32_t ack_ahead)
+{
+	struct flow_key key = key_of(spec);
+	uint32_t cookie = cookie_make(&cookie_key, &key, CLIENT_ISN, clock_monotonic_ns(),
+				      cookie_slot_and_mss(0, 6));
+
+	spec->seq = CLIENT_ISN + 1u + seq_ahead;
+	spec->ack_seq = cookie + 1 + ack_ahead;
+	if (!spec->tcp_options.len)
+		spec->tcp_options = STR(DATA_OPTIONS);
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static uint32_t u32_at(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static uint32_t folded(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* Where the TCP header is; both checksums are right and the packet ends with the frame. */
+static const uint8_t *checked_tcp(const char *case_name, const struct frame *frame,
+				  const struct frame_spec *spec)
+{
+	size_t ip = ETH_HLEN + 4u * (size_t)spec->vlan_tags;
+	size_t tcp = ip + (spec->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	size_t addresses = spec->is_ipv6 ? 32 : 8;
+	uint32_t sum = IPPROTO_TCP + (uint32_t)(frame->len - tcp);
+
+	if (!spec->is_ipv6 && folded(frame_sum(frame->at + ip, sizeof(struct iphdr))) != 0xffff)
+		fail_msg("%s: IP checksum", case_name);
+	sum += frame_sum(frame->at + tcp - addresses, addresses);
+	sum += frame_sum(frame->at + tcp, frame->len - tcp);
+	if (folded(sum) != 0xffff)
+		fail_msg("%s: TCP checksum", case_name);
+	if (frame->len != tcp + (size_t)(frame->at[tcp + 12] >> 4) * 4)
+		fail_msg("%s: %zu bytes", case_name, frame->len);
+	return frame->at + tcp;
+}
+
+/* Addresses and ports have changed places; the tags are as they were. */
+static void check_turned(const char *case_name, const struct frame *sent, const struct frame *got,
+			 const struct frame_spec *spec)
+{
+	size_t ip = ETH_HLEN + 4u * (size_t)spec->vlan_tags;
+	size_t size = spec->is_ipv6 ? 16 : 4;
+	size_t from = ip + (spec->is_ipv6 ? 8 : 12), tcp = from + 2 * size;
+
+	if (memcmp(sent->at, got->at + 6, 6) != 0 || memcmp(sent->at + 6, got->at, 6) != 0 ||
+	    memcmp(sent->at + 12, got->at + 12, ip - 12) != 0 ||
+	    memcmp(sent->at + from, got->at + from + size, size) != 0 ||
+	    memcmp(sent->at + from + size, got->at + from, size) != 0 ||
+	    memcmp(sent->at + tcp, got->at + tcp + 2, 2) != 0 ||
+	    memcmp(sent->at + tcp + 2, got->at + tcp, 2) != 0)
+		fail_msg("%s: not turned round", case_name);
+}
+
+static void answers_syns(void **state)
+{
+	static const struct {
+		const char *name;
+		struct frame_spec frame;
+		uint8_t flags;
+		struct str head, tail; /* of the options; our timestamp stands between */
+		uint16_t mss;          /* that the cookie says */
+		uint8_t agreed;        /* that the timestamp says */
+	} cases[] = {
+		{ "as Linux sends it",
+		  { .tcp_options = STR_INIT(SYN_OPTIONS) },
+		  FRAME_SYN | FRAME_ACK,
+		  STR_INIT(OPTION_MSS OPTION_SACK "\x08\x0a"),
+		  STR_INIT("\x01\x02\x03\x04\x01\x03\x03\x07"),
+		  1460,
+		  9 | COOKIE_SACK },
+		{ "IPv6, QinQ",
+		  { .is_ipv6 = true, .vlan_tags = 2, .tcp_options = STR_INIT(SYN_OPTIONS) },
+		  FRAME_SYN | FRAME_ACK,
+		  STR_INIT("\x02\x04\x05\xa0" OPTION_SACK "\x08\x0a"),
+		  STR_INIT("\x01\x02\x03\x04\x01\x03\x03\x07"),
+		  1460,
+		  9 | COOKIE_SACK },
+		{ "timestamps alone, padded frame",
+		  { .trailer_bytes = 12, .tcp_options = STR_INIT("\x01\x01" OPTION_TIMES) },
+		  FRAME_SYN | FRAME_ACK,
+		  STR_INIT(OPTION_MSS "\x01\x01\x08\x0a"),
+		  STR_INIT("\x01\x02\x03\x04"),
+		  536,
+		  COOKIE_SCALE_NONE },
+		{ "no SACK, forty bytes of options, VLAN",
+		  { .vlan_tags = 1,
+		    .tcp_options = STR_INIT(NOPS_23 OPTION_TIMES OPTION_MSS OPTION_SCALE) },
+		  FRAME_SYN | FRAME_ACK,
+		  STR_INIT(OPTION_MSS "\x01\x01\x08\x0a"),
+		  STR_INIT("\x01\x02\x03\x04\x01\x03\x03\x07"),
+		  1460,
+		  9 },
+		{ "ECN",
+		  { .tcp_flags = FRAME_SYN | 0x40 | 0x80, .tcp_options = STR_INIT(SYN_OPTIONS) },
+		  FRAME_SYN | FRAME_ACK | 0x40,
+		  STR_INIT(OPTION_MSS OPTION_SACK "\x08\x0a"),
+		  STR_INIT("\x01\x02\x03\x04\x01\x03\x03\x07"),
+		  1460,
+		  9 | COOKIE_SACK | COOKIE_ECN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame_spec spec = cases[i].frame;
+		const char *name = cases[i].name;
+		struct flow_key key = key_of(&spec);
+		struct frame sent, got;
+		const uint8_t *tcp;
+
+		spec.seq = CLIENT_ISN;
+		if (!spec.tcp_flags)
+			spec.tcp_flags = FRAME_SYN;
+		frame_build(&sent, &spec);
+		got = sent;
+		run_frame(name, &got, "answer_syn");
+		tcp = checked_tcp(name, &got, &spec);
+		check_turned(name, &sent, &got, &spec);
+		assert_int_equal(tcp[13], cases[i].flags);
+		assert_int_equal(u32_at(tcp + 8), CLIENT_ISN + 1u);
+		assert_memory_equal(tcp + 20, cases[i].head.at, cases[i].head.len);
+		assert_memory_equal(tcp + 32, cases[i].tail.at, cases[i].tail.len);
+		assert_int_equal(got.len - (size_t)(tcp - got.at), 32 + cases[i].tail.len);
+		assert_int_equal(u32_at(tcp + 28) & COOKIE_OPTION_MASK, cases[i].agreed);
+		assert_int_equal(cookie_mss(u32_at(tcp + 4)), cases[i].mss);
+		assert_int_equal(cookie_check(&cookie_key, &key, u32_at(tcp + 4), CLIENT_ISN + 1u,
+					      clock_monotonic_ns()),
+				 COOKIE_FIRST);
+	}
+}
+
+static void leaves_syns_to_the_kernel(void **state)
+{
+	static const struct {
+		const char *name;
+		struct frame_spec frame;
+		const char *counter;
+	} cases[] = {
+		{ "no options", { 0 }, "pass_syn_plain" },
+		{ "no timestamps", { .tcp_options = STR_INIT(OPTION_MSS) }, "pass_syn_plain" },
+		{ "a size too small",
+		  { .tcp_options = STR_INIT("\x02\x04\x00\x40\x01\x01" OPTION_TIMES) },
+		  "pass_syn_plain" },
+		{ "too small for IPv6 alone",
+		  { .is_ipv6 = true,
+		    .tcp_options = STR_INIT("\x02\x04\x02\x18\x01\x01" OPTION_TIMES) },
+		  "pass_syn_plain" },
+		{ "data in it",
+		  { .tcp_options = STR_INIT(SYN_OPTIONS), .payload = REQUEST("far.test") },
+		  "pass_syn_plain" },
+		{ "nobody listens",
+		  { .local_port = 81, .tcp_options = STR_INIT(SYN_OPTIONS) },
+		  "pass_syn_plain" },
+		{ "FIN with it",
+		  { .tcp_flags = FRAME_SYN | FRAME_FIN, .tcp_options = STR_INIT(SYN_OPTIONS) },
+		  "drop_malformed" },
+		{ "RST with it", { .tcp_flags = FRAME_SYN | FRAME_RST }, "drop_malformed" },
+		{ "all flags", { .tcp_flags = 0xff }, "drop_malformed" },
+		{ "FIN alone", { .tcp_flags = FRAME_FIN }, "drop_malformed" },
+		{ "PSH alone", { .tcp_flags = FRAME_PSH }, "drop_malformed" },
+	};
+	struct settings_value quiet = usual_settings();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame_spec spec = cases[i].frame;
+
+		if (!spec.tcp_flags)
+			spec.tcp_flags = FRAME_SYN;
+		run(cases[i].name, &spec, cases[i].counter);
+	}
+	quiet.is_answering = 0;
+	set_settings(quiet);
+	run("not answering",
+	    &(struct frame_spec){ .tcp_flags = FRAME_SYN, .tcp_options = STR(SYN_OPTIONS) },
+	    "pass_no_payload");
+	set_settings(usual_settings());
+}
+
+/* ---- what comes after ----------------------------------------------------------------------- */
+
+static void meets_segments(void **state)
+{
+	static const struct {
+		const char *name;
+		struct frame_spec frame;
+		uint32_t seq_ahead, ack_ahead;
+		const char *counter;
+		enum flow_state flow;
+	} cases[] = {
+		{ "bare ACK", { 0 }, 0, 0, "absorb_ack", FLOW_STATE_NONE },
+		{ "bare ACK, IPv6", { .is_ipv6 = true }, 0, 0, "absorb_ack", FLOW_STATE_NONE },
+		{ "the ACK of both FINs", { 0 }, 1, 1, "absorb_ack", FLOW_STATE_NONE },
+		{ "keepalive probe", { 0 }, (uint32_t)-1, 0, "answer_keepalive", FLOW_STATE_NONE },
+		{ "keepalive probe with a byte",
+		  { .payload = STR_INIT("\0") },
+		  (uint32_t)-1,
+		  0,
+		  "answer_keepalive",
+		  FLOW_STATE_NONE },
+		{ "FIN before anything is said",
+		  { .tcp_flags = FRAME_FIN | FRAME_ACK },
+		  0,
+		  0,
+		  "answer_fin",
+		  FLOW_STATE_NONE },
+		{ "RST", { .tcp_flags = FRAME_RST }, 0, 0, "pass_no_payload", FLOW_STATE_NONE },
+		{ "RST with ACK",
+		  { .tcp_flags = FRAME_RST | FRAME_ACK },
+		  0,
+		  0,
+		  "pass_no_payload",
+		  FLOW_STATE_NONE },
+		{ "first payload for this CPU",
+		  { .payload = REQUEST("near.test") },
+		  0,
+		  0,
+		  "pass_local",
+		  FLOW_STATE_ADMIT },
+		{ "first payload for the other",
+		  { .payload = REQUEST("far.test") },
+		  0,
+		  0,
+		  "steer_redirect",
+		  FLOW_STATE_ADMIT },
+		{ "first payload, IPv6, VLAN",
+		  { .is_ipv6 = true, .vlan_tags = 1, .payload = REQUEST("far.test") },
+		  0,
+		  0,
+		  "steer_redirect",
+		  FLOW_STATE_ADMIT },
+		{ "first payload with FIN",
+		  { .tcp_flags = FRAME_FIN | FRAME_ACK, .payload = REQUEST("far.test") },
+		  0,
+		  0,
+		  "steer_redirect",
+		  FLOW_STATE_ADMIT },
+		{ "one byte", { .payload = STR_INIT("G") }, 0, 0, "pass_local", FLOW_STATE_ADMIT },
+		{ "a host that nobody knows",
+		  { .payload = REQUEST("nobody.test") },
+		  0,
+		  0,
+		  "pass_local",
+		  FLOW_STATE_ADMIT },
+		{ "a host that is refused",
+		  { .payload = REQUEST("refused.test") },
+		  0,
+		  0,
+		  "drop_host_policy",
+		  FLOW_STATE_NONE },
+		{ "second segment before the first",
+		  { .payload = REQUEST("far.test") },
+		  1448,
+		  0,
+		  "drop_early_order",
+		  FLOW_STATE_NONE },
+		{ "FIN before the first segment",
+		  { .tcp_flags = FRAME_FIN | FRAME_ACK },
+		  100,
+		  0,
+		  "drop_early_order",
+		  FLOW_STATE_NONE },
+		{ "far behind the window",
+		  { .payload = REQUEST("far.test") },
+		  1 << 20,
+		  0,
+		  "steer_redirect",
+		  FLOW_STATE_STEERED },
+		{ "another number acknowledged",
+		  { 0 },
+		  0,
+		  0x10000,
+		  "pass_no_payload",
+		  FLOW_STATE_NONE },
+		{ "no timestamps",
+		  { .tcp_options = STR_INIT("\x01\x01\x01\x01") },
+		  0,
+		  0,
+		  "pass_no_payload",
+		  FLOW_STATE_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame_spec spec = cases[i].frame;
+		struct flow_value flow = { 0 };
+
+		answer(&spec, cases[i].seq_ahead, cases[i].ack_ahead);
+		forget_flow(&spec);
+		run(cases[i].name, &spec, cases[i].counter);
+		read_flow(&spec, &flow);
+		if (flow.state != cases[i].flow)
+			fail_msg("%s: flow is %s", cases[i].name, flow_state_name(flow.state));
+		if (flow.state == FLOW_STATE_ADMIT &&
+		    (flow.admit_seq != spec.seq || flow.admit_ack != spec.ack_seq))
+			fail_msg("%s: other numbers", cases[i].name);
+		forget_flow(&spec);
+	}
+}
+
+/* A probe is told what was said before: the same numbers, and options that stay. */
+static void answers_in_its_own_name(void **state)
+{
+	struct frame_spec spec = { .is_ipv6 = true };
+	struct frame got;
+	const uint8_t *tcp;
+
+	(void)state;
+	answer(&spec, (uint32_t)-1, 0);
+	frame_build(&got, &spec);
+	run_frame("probe", &got, "answer_keepalive");
+	tcp = checked_tcp("probe", &got, &spec);
+	assert_int_equal(tcp[13], FRAME_ACK);
+	assert_int_equal(u32_at(tcp + 4), spec.ack_seq);
+	assert_int_equal(u32_at(tcp + 8), CLIENT_ISN + 1u);
+	assert_int_equal(u32_at(tcp + 24) & COOKIE_OPTION_MASK, 0x19);
+	assert_memory_equal(tcp + 28, "\x01\x02\x03\x04", 4);
+
+	spec = (struct frame_spec){ .tcp_flags = FRAME_FIN | FRAME_ACK };
+	answer(&spec, 0, 0);
+	frame_build(&got, &spec);
+	run_frame("FIN", &got, "answer_fin");
+	tcp = checked_tcp("FIN", &got, &spec);
+	assert_int_equal(tcp[13], FRAME_FIN | FRAME_ACK);
+	assert_int_equal(u32_at(tcp + 4), spec.ack_seq);
+	assert_int_equal(u32_at(tcp + 8), CLIENT_ISN + 2u);
+}
+
+/* Retransmissions of the first payload meet the entry that the first one made. */
+static void repeats_harmlessly(void **state)
+{
+	struct frame_spec first = { .payload = REQUEST("far.test") };
+	struct frame_spec syn = { .tcp_flags = FRAME_SYN, .tcp_options = STR(SYN_OPTIONS) };
+	struct frame_spec rst = { .tcp_flags = FRAME_RST };
+	struct flow_value flow;
+
+	(void)state;
+	answer(&first, 0, 0);
+	forget_flow(&first);
+	run("first", &first, "steer_redirect");
+	run("again", &first, "steer_redirect");
+	run("RST that nobody has looked at", &rst, "steer_redirect");
+	assert_true(read_flow(&first, &flow));
+	assert_int_equal(flow.state, FLOW_STATE_ADMIT);
+	/* The kernel knows nothing of it: a new connection from the same port is answered. */
+	run("SYN", &syn, "answer_syn");
+	assert_false(read_flow(&first, &flow));
+}
+
+/* ---- a socket of the kernel's --------------------------------------------------------------- */
+
+/* The packets of a connection that the kernel has, as they would come without an entry. */
+static void respects_what_the_kernel_knows(void **state)
+{
+	struct addr addr = listen_addr("127.0.0.1:80");
+	int connection = listen_connect(&addr);
+	struct sockaddr_in name;
+	socklen_t len = sizeof(name);
+	struct frame_spec spec = { .client = "127.0.0.1", .local = "127.0.0.1" };
+	struct flow_key key;
+	struct frame frame;
+
+	(void)state;
+	assert_true(connection >= 0);
+	assert_int_equal(getsockname(connection, (struct sockaddr *)&name, &len), 0);
+	spec.client_port = ntohs(name.sin_port);
+	key = key_of(&spec);
+	memcpy(key.local_address, key.client_address, 16);
+	spec.tcp_flags = FRAME_SYN;
+	spec.tcp_options = STR(SYN_OPTIONS);
+	run("SYN", &spec, "pass_syn_known");
+	spec.tcp_flags = FRAME_FIN | FRAME_ACK;
+	spec.tcp_options = STR(DATA_OPTIONS);
+	spec.seq = CLIENT_ISN + 1u;
+	spec.ack_seq = cookie_make(&cookie_key, &key, CLIENT_ISN, clock_monotonic_ns(),
+				   cookie_slot_and_mss(0, 6)) +
+		       1;
+	frame_build(&frame, &spec);
+	run_frame("FIN with a good cookie", &frame, "pass_not_early");
+	close(connection);
+}
+
+/* ---- protection ----------------------------------------------------------------------------- */
+
+static void deny(const char *address, uint32_t bits)
+{
+	struct denylist_key key = { .bits = bits };
+	struct prefix_value value = { 7 };
+	struct addr addr;
+
+	assert_int_equal(addr_parse_ip(str_from_c(address), &addr), 0);
+	memcpy(key.address, addr.ip, 16);
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.denylist), &key, &value, 0), 0);
+}
+
+static void denies_sources(void **state)
+{
+	static const struct {
+		const char *name;
+		struct frame_spec frame;
+		bool is_denied;
+	} cases[] = {
+		{ "in the network", { .client = "203.0.113.9" }, true },
+		{ "beside it", { .client = "203.0.112.255" }, false },
+		{ "one address", { .client = "192.0.2.77" }, true },
+		{ "the next one", { .client = "192.0.2.78" }, false },
+		{ "IPv6 network", { .is_ipv6 = true, .client = "2001:db8:66::5" }, true },
+		{ "beside the IPv6 network",
+		  { .is_ipv6 = true, .client = "2001:db8:67::5" },
+		  false },
+	};
+	struct settings_value denying = usual_settings();
+
+	(void)state;
+	denying.has_denylist = 1;
+	set_settings(denying);
+	deny("203.0.113.0", 96 + 24);
+	deny("192.0.2.77", 128);
+	deny("2001:db8:66::", 48);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame_spec spec = cases[i].frame;
+
+		spec.tcp_flags = FRAME_SYN;
+		spec.tcp_options = STR(SYN_OPTIONS);
+		run(cases[i].name, &spec, cases[i].is_denied ? "drop_denied" : "answer_syn");
+		spec.tcp_flags = FRAME_ACK;
+		run(cases[i].name, &spec, cases[i].is_denied ? "drop_denied" : "pass_no_payload");
+	}
+	set_settings(usual_settings());
+	run("list not in force",
+	    &(struct frame_spec){ .client = "203.0.113.9",
+				  .tcp_flags = FRAME_SYN,
+				  .tcp_options = STR(SYN_OPTIONS) },
+	    "answer_syn");
+}
+
+static void allows_sources(void **state)
+{
+	struct frame_spec spec = { .local_port = 8080,
+				   .client = "192.0.2.10",
+				   .tcp_flags = FRAME_SYN,
+				   .tcp_options = STR(SYN_OPTIONS) };
+	struct allowlist_key key = { .bits = 32 + 128, .listener_id = 8080 % LISTENERS_MAX };
+	struct prefix_value value = { 1 };
+	struct addr addr;
+
+	(void)state;
+	run("nobody is allowed", &spec, "drop_not_allowed");
+	addr_parse_ip(STR("192.0.2.10"), &addr);
+	memcpy(key.address, addr.ip, 16);
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.allowlist), &key, &value, 0), 0);
+	run("allowed", &spec, "answer_syn");
+	spec.client = "192.0.2.11";
+	run("another", &spec, "drop_not_allowed");
+	spec.local_port = 80;
+	run("another listener", &spec, "answer_syn");
+}
+
+/* Where XDP answers, a first payload counts; SYNs from false addresses do not. */
+static void limits_sources(void **state)
+{
+	struct settings_value limiting = usual_settings();
+	struct frame_spec syn = { .tcp_flags = FRAME_SYN, .tcp_options = STR(SYN_OPTIONS) };
+	struct frame_spec plain = { .client_port = 1, .tcp_flags = FRAME_SYN };
+	struct frame_spec first = { .payload = REQUEST("near.test") };
+
+	(void)state;
+	limiting.source_rate_per_s = 1;
+	limiting.source_burst = 2;
+	set_settings(limiting);
+	for (int i = 0; i < 5; i++)
+		run("SYN", &syn, "answer_syn");
+	for (int i = 0; i < 4; i++) {
+		first.client_port = (uint16_t)(50000 + i);
+		answer(&first, 0, 0);
+		run("first payload", &first, i < 2 ? "pass_local" : "drop_source_rate");
+		forget_flow(&first);
+	}
+	run("SYN for the kernel", &plain, "drop_source_rate");
+	plain.client = "192.0.2.200";
+	run("SYN of another source", &plain, "pass_syn_plain");
+	set_settings(usual_settings());
+}
+
+static void limits_hosts(void **state)
+{
+	struct frame_spec first = { .payload = REQUEST("limited.test") };
+	struct host_rate rate = { .rate_per_s = 1, .burst = 3, .bucket.tokens_milli = 3000 };
+	uint32_t host_id = 4;
+
+	(void)state;
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.host_rates), &host_id, &rate, 0),
+			 0);
+	for (int i = 0; i < 5; i++) {
+		first.client_port = (uint16_t)(51000 + i);
+		answer(&first, 0, 0);
+		run("first payload", &first, i < 3 ? "pass_local" : "drop_host_rate");
+		forget_flow(&first);
+	}
+}
+
+static void drops_unknown_hosts_when_told(void **state)
+{
+	struct frame_spec first = { .payload = REQUEST("nobody.test") };
+	struct host_key key = datapath_host_key_catch_all();
+	struct host_value value = { 9, 0, 1, .policy = HOST_POLICY_DROP };
+
+	(void)state;
+	answer(&first, 0, 0);
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.hosts), &key, &value, 0), 0);
+	run("unknown", &first, "drop_host_unknown");
+	assert_int_equal(bpf_map_delete_elem(fd_of(skeleton->maps.hosts), &key), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_syns),
+		cmocka_unit_test(leaves_syns_to_the_kernel),
+		cmocka_unit_test(meets_segments),
+		cmocka_unit_test(answers_in_its_own_name),
+		cmocka_unit_test(repeats_harmlessly),
+		cmocka_unit_test(respects_what_the_kernel_knows),
+		cmocka_unit_test(denies_sources),
+		cmocka_unit_test(allows_sources),
+		cmocka_unit_test(limits_sources),
+		cmocka_unit_test(limits_hosts),
+		cmocka_unit_test(drops_unknown_hosts_when_told),
+	};
+
+	if (libbpf_num_possible_cpus() < 2) {
+		print_message("[  SKIPPED ] xdp_early: steering takes two CPUs\n");
+		return 0;
+	}
+	return cmocka_run_group_tests_name("xdp_early", tests, load, unload);
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * protect: deny and allow lists, and rates.
+ *
+ * A list is given whole; what the map holds is read back and only the difference
+ * is written, so that nobody is let in, or shut out, for a moment in between.
+ * Living connections of a source that is denied now lose their entry in flows:
+ * their next packet is looked at like one of a new connection, and dropped.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "base/mem.h"
+#include "datapath/internal.h"
+
+/* The keys of denylist and allowlist, as the second one has them. */
+struct prefix {
+	struct allowlist_key key;
+	uint32_t rule_id;
+};
+
+struct prefixes {
+	struct VEC(struct prefix) list;
+};
+
+/* What differs between the two maps. */
+struct kind {
+	enum map_id map;
+	size_t key_bytes;
+	uint32_t bits_before; /* of what stands before the address */
+};
+
+static const struct kind deny = { MAP_DENYLIST, sizeof(struct denylist_key), 0 };
+static const struct kind allow = { MAP_ALLOWLIST, sizeof(struct allowlist_key), 32 };
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(&((const struct prefix *)a)->key, &((const struct prefix *)b)->key,
+		      sizeof(struct allowlist_key));
+}
+
+/* The map's own key: denylist's has no listener before the address. */
+static const void *map_key(const struct kind *kind, const struct allowlist_key *key,
+			   struct denylist_key *room)
+{
+	if (kind == &allow)
+		return key;
+	room->bits = key->bits;
+	memcpy(room->address, key->address, sizeof(room->address));
+	return room;
+}
+
+static void from_map_key(const struct kind *kind, const void *from, struct allowlist_key *key)
+{
+	const struct denylist_key *denied = from;
+
+	if (kind == &allow) {
+		memcpy(key, from, sizeof(*key));
+		return;
+	}
+	*key = (struct allowlist_key){ .bits = denied->bits };
+	memcpy(key->address, denied->address, sizeof(key->address));
+}
+
+static int add_wanted(const struct kind *kind, uint16_t listener_id,
+		      const struct datapath_prefix *from, struct prefixes *wanted, struct err *err)
+{
+	struct prefix prefix = { .rule_id = from->rule_id };
+	char text[ADDR_TEXT_MAX];
+
+	if (from->bits > 128)
+		return err_set(err, -EINVAL, "prefix '%s' has %u bits",
+			       addr_format(&from->addr, text), from->bits);
+	prefix.key.bits = from->bits + kind->bits_before;
+	prefix.key.listener_id = kind == &allow ? listener_id : 0;
+	memcpy(prefix.key.address, from->addr.ip, 16);
+	for (uint32_t i = 0; i < 16;
+	     i++) { /* what is behind the prefix would make it another key */
+		uint32_t kept = from->bits > i * 8 ? from->bits - i * 8 : 0;
+
+		prefix.key.address[i] &= kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+	}
+	*vec_push(&wanted->list) = prefix;
+	return 0;
+}
+
+static void sort_once(struct prefixes *prefixes)
+{
+	size_t kept = 0;
+
+	if (prefixes->list.len == 0)
+		return;
+	qsort(prefixes->list.at, prefixes->list.len, sizeof(struct prefix), compare);
+	for (size_t i = 1; i < prefixes->list.len; i++)
+		if (compare(&prefixes->list.at[i], &prefixes->list.at[kept]) != 0)
+			prefixes->list.at[++kept] = prefixes->list.at[i];
+	prefixes->list.len = kept + 1;
+}
+
+/* ---- the difference ------------------------------------------------------------------------- */
+
+static bool is_of_listener(const struct kind *kind, uint16_t listener_id,
+			   const struct allowlist_key *key)
+{
+	return kind == &deny || key->listener_id == listener_id;
+}
+
+static void read_back(const struct datapath *dp, const struct kind *kind, uint16_t listener_id,
+		      struct prefixes *held)
+{
+	uint8_t last[sizeof(struct allowlist_key)], next[sizeof(struct allowlist_key)];
+	int fd = dp->map_fds[kind->map];
+	bool is_first = true;
+
+	while (bpf_map_get_next_key(fd, is_first ? NULL : last, next) == 0 &&
+	       held->list.len < DENYLIST_MAX) {
+		struct prefix prefix = { 0 };
+
+		from_map_key(kind, next, &prefix.key);
+		if (is_of_listener(kind, listener_id, &prefix.key))
+			*vec_push(&held->list) = prefix;
+		memcpy(last, next, kind->key_bytes);
+		is_first = false;
+	}
+	sort_once(held);
+}
+
+static bool has(const struct prefixes *prefixes, const struct prefix *prefix)
+{
+	return prefixes->list.len &&
+	       bsearch(prefix, prefixes->list.at, prefixes->list.len, sizeof(*prefix), compare);
+}
+
+static int write_difference(const struct datapath *dp, const struct kind *kind,
+			    const struct prefixes *held, const struct prefixes *wanted)
+{
+	int fd = dp->map_fds[kind->map];
+	struct denylist_key room;
+
+	for (size_t i = 0; i < held->list.len; i++)
+		if (!has(wanted, &held->list.at[i]))
+			bpf_map_delete_elem(fd, map_key(kind, &held->list.at[i].key, &room));
+	for (size_t i = 0; i < wanted->list.len; i++) {
+		struct prefix_value value = { wanted->list.at[i].rule_id };
+
+		if (bpf_map_update_elem(fd, map_key(kind, &wanted->list.at[i].key, &room), &value,
+					BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int sync_prefixes(const struct datapath *dp, const struct kind *kind, uint16_t listener_id,
+			 const struct datapath_prefixes *from, struct err *err)
+{
+	struct prefixes held = { 0 }, wanted = { 0 };
+	int code = 0;
+
+	for (size_t i = 0; i < from->len && code == 0; i++)
+		code = add_wanted(kind, listener_id, &from->at[i], &wanted, err);
+	if (code == 0) {
+		sort_once(&wanted);
+		read_back(dp, kind, listener_id, &held);
+		code = write_difference(dp, kind, &held, &wanted);
+		if (code)
+			err_set_os(err, code, "cannot write map '%s'", map_names[kind->map]);
+	}
+	vec_release(&held.list);
+	vec_release(&wanted.list);
+	return code;
+}
+
+/* ---- lists ---------------------------------------------------------------------------------- */
+
+static bool is_denied(const struct datapath *dp, const uint8_t address[16])
+{
+	struct denylist_key key = { .bits = 128 };
+	struct prefix_value value;
+
+	memcpy(key.address, address, sizeof(key.address));
+	return bpf_map_lookup_elem(dp->map_fds[MAP_DENYLIST], &key, &value) == 0;
+}
+
+static bool end_if_denied(void *arg, const struct datapath_flow *flow)
+{
+	struct datapath *dp = arg;
+
+	if (is_denied(dp, flow->key.client_address))
+		bpf_map_delete_elem(dp->map_fds[MAP_FLOWS], &flow->key);
+	return true;
+}
+
+int datapath_set_denylist(struct datapath *dp, const struct datapath_prefixes *prefixes,
+			  struct err *err)
+{
+	struct settings_value value;
+	int code = sync_prefixes(dp, &deny, 0, prefixes, err);
+
+	if (code == 0)
+		code = early_read_settings(dp, &value, err);
+	if (code)
+		return code;
+	value.has_denylist = prefixes->len != 0;
+	code = early_set_settings(dp, &value, err);
+	if (code || prefixes->len == 0)
+		return code;
+	return datapath_each_flow(dp, end_if_denied, dp, err);
+}
+
+int datapath_set_allowlist(struct datapath *dp, uint16_t listener_id,
+			   const struct datapath_prefixes *prefixes, struct err *err)
+{
+	if (listener_id >= LISTENERS_MAX)
+		return err_set(err, -EINVAL, "no listener %u", listener_id);
+	return sync_prefixes(dp, &allow, listener_id, prefixes, err);
+}
+
+/* ---- rates ---------------------------------------------------------------------------------- */
+
+int datapath_set_source_rate(struct datapath *dp, const struct datapath_source_rate *rate,
+			     struct err *err)
+{
+	struct settings_value value;
+	int code = early_read_settings(dp, &value, err);
+
+	if (code)
+		return code;
+	if (rate->ipv4_bits > 32 || rate->ipv6_bits > 128)
+		return err_set(err, -EINVAL, "a source of %u or %u bits", rate->ipv4_bits,
+			       rate->ipv6_bits);
+	value.source_rate_per_s = rate->per_s;
+	value.source_burst = rate->burst ? rate->burst : rate->per_s;
+	value.source_bits_ipv4 = rate->ipv4_bits ? rate->ipv4_bits : 32;
+	value.source_bits_ipv6 = rate->ipv6_bits ? rate->ipv6_bits : 64;
+	return early_set_settings(dp, &value, err);
+}
+
+int datapath_set_host_rate(struct datapath *dp, uint32_t host_id, uint32_t per_s, uint32_t burst,
+			   struct err *err)
+{
+	int fd = dp->map_fds[MAP_HOST_RATES];
+	struct host_rate rate = { .rate_per_s = per_s,
+				  .burst = burst ? burst : per_s,
+				  .bucket.tokens_milli = (burst ? burst : per_s) * 1000 };
+
+	if (!per_s) {
+		bpf_map_delete_elem(fd, &host_id);
+		return 0;
+	}
+	if (bpf_map_update_elem(fd, &host_id, &rate, BPF_ANY))
+		return err_set_os(err, -errno, "cannot write the rate of host %u", host_id);
+	return 0;
+}
