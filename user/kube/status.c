@@ -13,13 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
 #include "base/container.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "kube/status_list.h"
 
 enum {
 	REQUEST_TIMEOUT_MS = 10000,
@@ -78,69 +78,30 @@ static struct str text_member(const struct node *map, const char *name)
 	return node && node->type == NODE_TEXT ? node->text : STR("");
 }
 
-/* One line an address; the same lines mean the same list. */
-static void add_canonical(struct buf *out, struct str ip, struct str hostname)
-{
-	buf_printf(out, "%.*s %.*s\n", STR_ARG(ip), STR_ARG(hostname));
-}
-
 static uint64_t print_of(const struct status *status, struct str canonical)
 {
 	return siphash(status->key, canonical);
 }
 
-/* @list: status.loadBalancer.ingress, or NULL */
-static uint64_t print_of_list(const struct status *status, const struct node *list)
+/* @node: status.loadBalancer.ingress, or NULL */
+static uint64_t print_of_node(const struct status *status, const struct node *node)
 {
-	struct buf text;
+	struct status_list list;
 	uint64_t print;
 
-	buf_init(&text, 0);
-	for (uint32_t i = 0; list && list->type == NODE_SEQUENCE && i < list->count; i++) {
-		const struct node *item = &list->children[i].value;
-
-		add_canonical(&text, text_member(item, "ip"), text_member(item, "hostname"));
-	}
-	print = print_of(status, buf_str(&text));
-	buf_release(&text);
+	status_list_init(&list);
+	status_list_add_node(&list, node);
+	print = print_of(status, buf_str(&list.canonical));
+	status_list_release(&list);
 	return print;
 }
 
-/* The list that is wanted, built up address by address. */
-struct wanted {
-	struct buf json_text, canonical;
-	struct json json;
-	size_t count;
-};
-
-static void wanted_begin(struct wanted *wanted)
-{
-	*wanted = (struct wanted){ 0 };
-	buf_init(&wanted->json_text, 0);
-	buf_init(&wanted->canonical, 0);
-	json_init(&wanted->json, &wanted->json_text);
-	json_array_begin(&wanted->json, NULL);
-}
-
-static void wanted_add(struct wanted *wanted, struct str ip, struct str hostname)
-{
-	if ((!ip.len && !hostname.len) || wanted->count == STATUS_ADDRESSES_MAX)
-		return;
-	wanted->count++;
-	json_object_begin(&wanted->json, NULL);
-	if (ip.len)
-		json_text(&wanted->json, "ip", ip);
-	if (hostname.len)
-		json_text(&wanted->json, "hostname", hostname);
-	json_object_end(&wanted->json);
-	add_canonical(&wanted->canonical, ip, hostname);
-}
-
-static void wanted_end(struct status *status, struct wanted *wanted)
+/* @wanted is what is wanted from now on; it is released. */
+static void set_wanted(struct status *status, struct status_list *wanted)
 {
 	uint64_t print = print_of(status, buf_str(&wanted->canonical));
 
-	json_array_end(&wanted->json);
+	status_list_end(wanted);
 	/* None at all is a moment's state, of a load balancer or a roll-out: it takes none away. */
 	if (wanted->count && (!status->is_known || print != status->wanted_print)) {
 		buf_release(&status->wanted);
@@ -151,19 +112,18 @@ static void wanted_end(struct status *status, struct wanted *wanted)
 		status->is_scan_due = true;
 		loop_defer(status->loop, &status->task);
 	}
-	buf_release(&wanted->json_text);
-	buf_release(&wanted->canonical);
+	status_list_release(wanted);
 }
 
 static void want_fixed(struct status *status)
 {
 	struct str rest = status->options.addresses, part;
-	struct wanted wanted;
+	struct status_list wanted;
 
-	wanted_begin(&wanted);
+	status_list_init(&wanted);
 	while (str_take_part(&rest, ',', &part))
-		wanted_add(&wanted, str_trim(part), STR(""));
-	wanted_end(status, &wanted);
+		status_list_add(&wanted, str_trim(part), STR(""));
+	set_wanted(status, &wanted);
 }
 
 /* The load balancer's addresses and the external ones; failing these, the cluster's own. */
@@ -173,21 +133,17 @@ static void want_service(struct status *status, const struct node *service)
 	const struct node *list =
 		node_find(node_find(node_find(service, "status"), "loadBalancer"), "ingress");
 	const struct node *external = node_find(spec, "externalIPs");
-	struct wanted wanted;
+	struct status_list wanted;
 
-	wanted_begin(&wanted);
-	for (uint32_t i = 0; list && list->type == NODE_SEQUENCE && i < list->count; i++) {
-		const struct node *item = &list->children[i].value;
-
-		wanted_add(&wanted, text_member(item, "ip"), text_member(item, "hostname"));
-	}
+	status_list_init(&wanted);
+	status_list_add_node(&wanted, list);
 	for (uint32_t i = 0; external && external->type == NODE_SEQUENCE && i < external->count;
 	     i++)
-		wanted_add(&wanted, external->children[i].value.text, STR(""));
+		status_list_add(&wanted, external->children[i].value.text, STR(""));
 	if (!wanted.count && !str_eq(text_member(spec, "type"), STR("LoadBalancer")) &&
 	    !str_eq(text_member(spec, "clusterIP"), STR("None")))
-		wanted_add(&wanted, text_member(spec, "clusterIP"), STR(""));
-	wanted_end(status, &wanted);
+		status_list_add(&wanted, text_member(spec, "clusterIP"), STR(""));
+	set_wanted(status, &wanted);
 }
 
 /* ----------------------------------------------------------------------- nodes */
@@ -228,7 +184,7 @@ static int compare_nodes(const void *a, const void *b)
 static void want_nodes(struct status *status)
 {
 	const struct object_set *set = store_set(status->store);
-	struct wanted wanted;
+	struct status_list wanted;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < set->of[OBJECT_KIND_ENDPOINT_SLICE].count; i++) {
@@ -247,10 +203,10 @@ static void want_nodes(struct status *status)
 	status->nodes.len = kept;
 	if (kept)
 		qsort(status->nodes.at, kept, sizeof(*status->nodes.at), compare_nodes);
-	wanted_begin(&wanted);
+	status_list_init(&wanted);
 	for (size_t i = 0; i < kept; i++)
-		wanted_add(&wanted, str_from_c(status->nodes.at[i].text), STR(""));
-	wanted_end(status, &wanted);
+		status_list_add(&wanted, str_from_c(status->nodes.at[i].text), STR(""));
+	set_wanted(status, &wanted);
 }
 
 /* ----------------------------------------------------------------------- slots */
@@ -319,7 +275,7 @@ static void read_slot(struct slot *slot, const struct node *object)
 	const struct node *balancer = node_find(node_find(object, "status"), "loadBalancer");
 	const struct node *managers = node_find(node_find(object, "metadata"), "managedFields");
 
-	slot->print = print_of_list(slot->status, node_find(balancer, "ingress"));
+	slot->print = print_of_node(slot->status, node_find(balancer, "ingress"));
 	slot->is_managed = false;
 	for (uint32_t i = 0; managers && managers->type == NODE_SEQUENCE && i < managers->count;
 	     i++)

@@ -30,7 +30,6 @@ enum {
 	STATUS_UNDER_WAY_MAX = 8,
 	STATUS_NODE_KEPT_MS = 300000,
 	STATUS_AGAIN_MS = 10000, /* an object is not written more often than that */
-	STATUS_ADDRESSES_MAX = 1024,
 };
 
 enum status_mode {
