@@ -22,6 +22,12 @@ E2E ?=
 check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## end-to-end tests in network namespaces (root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run $(E2E)
 
+# SMUGGLING="-k trailer -x" hands options to pytest.
+SMUGGLING ?=
+.PHONY: check-smuggling
+check-smuggling: $(BIN) ## hostile clients and endpoints against a running sluice (root)
+	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run selftests/smuggling $(SMUGGLING)
+
 # veth sends XDP_TX and redirected frames only to a peer that has an XDP program too.
 $(BUILD)/e2e/xdp_pass.bpf.o: selftests/e2e/xdp_pass.bpf.c
 	$(call say,BPF,$<)

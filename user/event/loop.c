@@ -305,6 +305,19 @@ void loop_release(struct loop *loop)
 	loop->wake_watch.fd = loop->epoll_fd = -1;
 }
 
+static void run_events(struct epoll_event *events, int count, bool is_first_pass)
+{
+	for (int i = 0; i < count; i++) {
+		struct loop_watch *watch = events[i].data.ptr;
+
+		if (!watch || (is_first_pass && !watch->goes_first))
+			continue;
+		events[i].data.ptr = NULL;
+		if (watch->fd >= 0)
+			watch->on_event(watch, events_of(events[i].events));
+	}
+}
+
 void loop_turn(struct loop *loop, int wait_ms)
 {
 	struct epoll_event events[LOOP_EVENTS_MAX];
@@ -317,12 +330,8 @@ void loop_turn(struct loop *loop, int wait_ms)
 	count = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS_MAX, wait_ms);
 	read_clock(loop);
 	__atomic_store_n(&loop->turning_ms, loop->now_ms, __ATOMIC_RELAXED);
-	for (int i = 0; i < count; i++) {
-		struct loop_watch *watch = events[i].data.ptr;
-
-		if (watch->fd >= 0)
-			watch->on_event(watch, events_of(events[i].events));
-	}
+	run_events(events, count, true);
+	run_events(events, count, false);
 	run_timers(loop);
 	run_tasks(loop);
 }

@@ -36,6 +36,9 @@ enum loop_events {
 
 struct loop_watch {
 	int fd; /* -1 when not watched; stays the caller's to close */
+	/* In a turn its event comes before those of others, who would act on what it is about to
+	 * say. */
+	bool goes_first;
 	/* @events: what came up since the last call */
 	void (*on_event)(struct loop_watch *watch, uint32_t events);
 };

@@ -154,12 +154,17 @@ void stream_on_connected(struct stream *stream)
 	size_t queued = upstream->out.len;
 	int rc = queue_flush(&upstream->out, &stream->worker->blocks, upstream->watch.fd);
 
-	if (rc < 0 && rc != -EAGAIN) {
-		stream_on_upstream_failed(stream, false);
+	if (rc < 0 && rc != -EAGAIN && upstream->out.len == queued) {
+		stream_on_upstream_failed(stream, false); /* nothing was sent: the next one */
 		return;
 	}
 	worker_count_by(stream->worker, upstream_sent_bytes, queued);
 	stream->state = STREAM_SENT;
+	if (rc < 0 && rc != -EAGAIN) {
+		/* The rest alone would be another request to the next one. */
+		stream_on_upstream_failed(stream, false);
+		return;
+	}
 	stream->sent_ns = stream->worker->loop.now_ns;
 	expect_progress(stream);
 	if (conn->has_input && upstream_is_drained(upstream))

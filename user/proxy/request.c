@@ -162,19 +162,22 @@ size_t request_head_room(const struct stream *stream, const struct h1_request *r
 	       FIELD_ROOM;
 }
 
+bool request_may_upgrade_to(struct str protocol)
+{
+	/* Another version of HTTP behind our back would carry requests that nobody routed. */
+	return !str_eq_nocase(str_slice(protocol, 0, 3), STR("h2c")) &&
+	       !str_eq_nocase(str_slice(protocol, 0, 5), STR("http/")) &&
+	       !str_eq_nocase(str_slice(protocol, 0, 4), STR("tls/")) &&
+	       str_find_char(protocol, ',') == protocol.len;
+}
+
 bool request_wants_tunnel(const struct h1_request *request)
 {
 	struct str protocol = h1_value(&request->head, HEADER_UPGRADE);
 
 	if (!request->wants_upgrade || protocol.len > STREAM_UPGRADE_BYTES)
 		return false;
-	if (request->wants_websocket)
-		return true;
-	/* Another version of HTTP behind our back would carry requests that nobody routed. */
-	return !str_eq_nocase(str_slice(protocol, 0, 3), STR("h2c")) &&
-	       !str_eq_nocase(str_slice(protocol, 0, 5), STR("http/")) &&
-	       !str_eq_nocase(str_slice(protocol, 0, 4), STR("tls/")) &&
-	       str_find_char(protocol, ',') == protocol.len;
+	return request->wants_websocket || request_may_upgrade_to(protocol);
 }
 
 static void add_request_line(struct h1_out *out, const struct h1_request *request)

@@ -43,5 +43,7 @@ void request_write_head(struct stream *stream, const struct h1_request *request,
 
 /* Whether the request asks to leave HTTP for something an endpoint may speak. */
 bool request_wants_tunnel(const struct h1_request *request);
+/* Whether @protocol, of an Upgrade field, is one thing and not HTTP or TLS again. */
+bool request_may_upgrade_to(struct str protocol);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "proxy/request.h"
 #include "proxy/tunnel.h"
 
 enum { HEAD_GROWTH_MAX = SCRATCH_HEADROOM - 64 };
@@ -29,12 +30,18 @@ static bool needs_hsts(const struct stream *stream, const struct h1_response *re
 	       !h1_has(&response->head, HEADER_STRICT_TRANSPORT_SECURITY);
 }
 
+/* Other readers are not as lenient as ours: a later minor version, no space behind the status. */
+static bool is_usual_status_line(const struct h1_response *response)
+{
+	return memcmp(response->head.at, "HTTP/1.1 ", 9) == 0 && response->phrase.off > 0;
+}
+
 bool response_is_plain(const struct stream *stream, const struct h1_response *response)
 {
 	const struct h1_head *head = &response->head;
 	bool has_coding = h1_has(head, HEADER_TRANSFER_ENCODING);
 
-	return head->minor == 1 && !(head->seen & hop_ids) &&
+	return is_usual_status_line(response) && !(head->seen & hop_ids) &&
 	       (head->seen & wanted_ids) == wanted_ids && stream->keeps_alive &&
 	       !stream->is_client_1_0 && !stream->is_rechunked &&
 	       has_coding == (head->body == H1_BODY_CHUNKED) &&
@@ -191,11 +198,13 @@ static void decide_framing(struct stream *stream, const struct h1_response *resp
 {
 	const struct h1_head *head = &response->head;
 	bool is_open_ended = head->body == H1_BODY_UNTIL_CLOSE;
+	/* A 204 that announces a body may be followed by it. */
+	bool is_doubtful = response->forbids_length && head->content_length > 0;
 
 	stream->status = response->status;
 	stream->answered_ns = stream->worker->loop.now_ns;
 	stream->state = STREAM_ANSWERED;
-	stream->keeps_upstream = h1_keeps_alive(head) && !is_open_ended;
+	stream->keeps_upstream = h1_keeps_alive(head) && !is_open_ended && !is_doubtful;
 	body_init(&stream->response_body, head,
 		  stream->is_client_1_0 ? H1_CHUNKED_DECODE : H1_CHUNKED_PASS);
 	stream->is_rechunked = is_open_ended && !stream->is_client_1_0;
@@ -226,10 +235,21 @@ static void refuse_response(struct stream *stream, enum answer_reason reason)
 	stream_answer(stream, 502, reason, str_of(NULL, 0));
 }
 
+/* It must be the protocol that the client asked for, as far as we let it ask. */
+static bool is_wanted_upgrade(const struct stream *stream, const struct h1_response *response)
+{
+	struct str protocol = h1_value(&response->head, HEADER_UPGRADE);
+
+	if (!stream->is_upgrade || !response->is_upgrade || !stream->request_body.is_done)
+		return false;
+	return stream->is_websocket ? str_eq_nocase(protocol, STR("websocket"))
+				    : request_may_upgrade_to(protocol);
+}
+
 static bool take_upgrade(struct stream *stream, const struct h1_response *response, char *at,
 			 size_t len)
 {
-	if (!stream->is_upgrade || !response->is_upgrade || !stream->request_body.is_done) {
+	if (!is_wanted_upgrade(stream, response)) {
 		refuse_response(stream, ANSWER_UPSTREAM_MALFORMED);
 		return false;
 	}
@@ -280,6 +300,10 @@ static bool take_heads(struct stream *stream, char *at, size_t len)
 			return take_upgrade(stream, response, at, len);
 		if (response->status >= 200)
 			return take_final(stream, response, at, len);
+		if (++stream->interim_count > STREAM_INTERIM_MAX) {
+			refuse_response(stream, ANSWER_UPSTREAM_MALFORMED);
+			return false;
+		}
 		if (!send_interim(stream, response))
 			return false;
 		at += response->head.len;

@@ -54,6 +54,7 @@ static void note_request(struct stream *stream, const struct h1_request *request
 	stream->is_idempotent = is_idempotent(request);
 	stream->is_client_1_0 = request->head.minor == 0;
 	stream->is_upgrade = request_wants_tunnel(request);
+	stream->is_websocket = request->wants_websocket;
 	stream->keeps_alive = h1_keeps_alive(&request->head) && !stream->worker->is_draining;
 	body_init(&stream->request_body, &request->head, H1_CHUNKED_PASS);
 	if (worker_is_logging(stream->worker))

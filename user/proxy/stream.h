@@ -45,6 +45,7 @@ enum {
 	STREAM_TRIES_MAX = 3,      /* endpoints that are asked */
 	STREAM_ROUNDS_MAX = 16,    /* reads in a row before others get their turn */
 	STREAM_UPGRADE_BYTES = 64, /* of an Upgrade field that is passed on */
+	STREAM_INTERIM_MAX = 100,  /* 1xx responses before the final one */
 	REQUEST_ID_BYTES = 32,     /* hexadecimal digits of an id we make */
 	REQUEST_ID_BYTES_MAX = 128,
 };
@@ -74,6 +75,7 @@ struct stream {
 	bool is_idempotent;
 	bool is_client_1_0;
 	bool is_upgrade;   /* the client wants to leave HTTP, and was let */
+	bool is_websocket; /* ...for that */
 	bool is_body_sent; /* bytes of the request's body went to an endpoint */
 	bool is_resent;
 	bool is_response_begun; /* bytes came from the endpoint */
@@ -82,6 +84,7 @@ struct stream {
 	bool is_rechunked;                       /* we put the response's body into chunks */
 	bool is_client_ended, is_endpoint_ended; /* STREAM_TUNNEL: whose direction is over */
 	bool is_endpoint_shut, is_client_shut;   /* ...and the end was passed on */
+	uint8_t interim_count;                   /* 1xx responses that came */
 	uint8_t reason;                          /* enum answer_reason */
 	uint16_t status;
 	uint16_t log_lens[8]; /* of the texts in @record, see access_log.h */

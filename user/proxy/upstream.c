@@ -208,6 +208,7 @@ struct upstream *upstream_take(struct worker *worker, const struct endpoint *end
 		worker_level(worker, upstream_connections_idle, -1);
 		worker_count(worker, upstream_connections_reused);
 		upstream->state = UPSTREAM_BUSY;
+		upstream->watch.goes_first = false;
 		upstream->stream = stream;
 		upstream->is_reused = true;
 		return upstream;
@@ -229,14 +230,18 @@ void upstream_park(struct upstream *upstream)
 	const struct upstream_list *list =
 		upstream_pool_list(&worker->upstream_pool, upstream->endpoint_id);
 
-	if (upstream->has_peer_closed || !upstream_is_drained(upstream) || !list ||
-	    worker->is_draining) {
+	/* With input there is more behind the answer, and its edge was seen: nobody would be told.
+	 */
+	if (upstream->has_peer_closed || upstream->has_input || !upstream_is_drained(upstream) ||
+	    !list || worker->is_draining) {
 		upstream_close(upstream);
 		return;
 	}
 	if (list->count >= worker->settings->upstream_idle_max)
 		upstream_close(list->oldest);
 	upstream->state = UPSTREAM_IDLE;
+	/* What it says now ends it; a request of the same turn must not be sent on it before. */
+	upstream->watch.goes_first = true;
 	upstream->stream = NULL;
 	upstream_pool_put(&worker->upstream_pool, upstream);
 	worker_level(worker, upstream_connections_idle, 1);
