@@ -61,13 +61,13 @@ static int run_command(const struct options *options)
 	return EXIT_USAGE;
 }
 
-static int command_main(enum command command, int count, const char *const *arguments)
+static int command_main(enum command command, int count, const char *const *words)
 {
 	struct options options;
 	struct err err = { 0 };
 	int exit_code = 0;
 
-	if (options_parse(&options, command, count, arguments, &err)) {
+	if (options_parse(&options, command, count - 2, words + 2, &err)) {
 		fprintf(stderr, "sluice: %s\nsluice --help says more\n", err.text);
 		exit_code = EXIT_USAGE;
 	} else if (options.wants_help) {
@@ -75,6 +75,7 @@ static int command_main(enum command command, int count, const char *const *argu
 	} else if (options.wants_version) {
 		print_version();
 	} else {
+		options.words = words;
 		exit_code = run_command(&options);
 	}
 	options_release(&options);
@@ -95,7 +96,7 @@ int main(int count, const char **arguments)
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		if (str_eq_c(word, commands[i].name))
-			return command_main(commands[i].command, count - 2, arguments + 2);
+			return command_main(commands[i].command, count, arguments);
 	if (str_eq_c(word, "--help") || str_eq_c(word, "help")) {
 		printf("%s", usage);
 		return 0;

@@ -35,7 +35,7 @@ struct admin_conn {
 	struct h1_request request;
 	struct buf out; /* head and body of the answer */
 	size_t sent;
-	bool is_answered, is_closed;
+	bool is_local, is_answered, is_closed;
 };
 
 /* ----------------------------------------------------------------------- small answers */
@@ -59,24 +59,28 @@ static void list_paths(const struct admin_request *request, struct admin_answer 
 
 /* --------------------------------------------------------------------------- the paths */
 
-static const struct {
+struct admin_path {
 	const char *path;
 	admin_handler *handler;
 	const char *help;
-} paths[] = {
-	{ "/", list_paths, "this list" },
-	{ "/healthz", healthz, "200 while the agent turns" },
-	{ "/readyz", readyz, "200 when every worker serves a complete configuration" },
-	{ "/metrics", metrics_answer, "for Prometheus" },
-	{ "/api/v1/status", show_status, "processes, generations, workers, interfaces" },
-	{ "/api/v1/routes", show_routes, "what is served, or ?conflicts=1: what is not" },
-	{ "/api/v1/explain", show_explain, "?url=: which route and endpoint, and why" },
-	{ "/api/v1/endpoints", show_endpoints, "endpoints of every backend" },
-	{ "/api/v1/certs", show_certs, "certificates by server name" },
-	{ "/api/v1/maps", show_maps, "BPF maps" },
-	{ "/api/v1/flows", show_flows, "connections that XDP steers" },
-	{ "/api/v1/features", show_features, "what this kernel has" },
-	{ "/api/v1/findings", show_findings, "what is wrong with objects" },
+	bool is_action; /* POST, and only over the socket in the run dir: its mode says who may */
+};
+
+static const struct admin_path paths[] = {
+	{ "/", list_paths, "this list", false },
+	{ "/healthz", healthz, "200 while the agent turns", false },
+	{ "/readyz", readyz, "200 when every worker serves a complete configuration", false },
+	{ "/metrics", metrics_answer, "for Prometheus", false },
+	{ "/api/v1/status", show_status, "processes, generations, workers, interfaces", false },
+	{ "/api/v1/routes", show_routes, "what is served, or ?conflicts=1: what is not", false },
+	{ "/api/v1/explain", show_explain, "?url=: which route and endpoint, and why", false },
+	{ "/api/v1/endpoints", show_endpoints, "endpoints of every backend", false },
+	{ "/api/v1/certs", show_certs, "certificates by server name", false },
+	{ "/api/v1/maps", show_maps, "BPF maps", false },
+	{ "/api/v1/flows", show_flows, "connections that XDP steers", false },
+	{ "/api/v1/features", show_features, "what this kernel has", false },
+	{ "/api/v1/findings", show_findings, "what is wrong with objects", false },
+	{ "/api/v1/drain", admin_drain, "POST: finish what is under way, take nothing new", true },
 };
 
 enum { PATH_COUNT = sizeof(paths) / sizeof(*paths) };
@@ -145,12 +149,35 @@ struct str admin_parameter(const struct admin_request *request, const char *name
 
 /* ------------------------------------------------------------------------------ answer */
 
-static admin_handler *find_handler(struct str path)
+static const struct admin_path *find_path(struct str path)
 {
 	for (size_t i = 0; i < PATH_COUNT; i++)
 		if (str_eq_c(path, paths[i].path))
-			return paths[i].handler;
+			return &paths[i];
 	return NULL;
+}
+
+/* True where the handler may be asked; else @answer says why not. */
+static bool is_allowed(const struct admin_conn *conn, const struct admin_path *path,
+		       struct admin_answer *answer)
+{
+	enum h1_method method = conn->request.method;
+	bool is_action = path && path->is_action;
+
+	if (is_action ? method != H1_METHOD_POST
+		      : method != H1_METHOD_GET && method != H1_METHOD_HEAD) {
+		answer->status = 405;
+		buf_add_c(&answer->body, is_action ? "only POST\n" : "only GET and HEAD\n");
+	} else if (!path) {
+		answer->status = 404;
+		buf_add_c(&answer->body, "no such path; / lists them\n");
+	} else if (is_action && !conn->is_local) {
+		answer->status = 403;
+		buf_add_c(&answer->body, "only over admin.sock in the run dir\n");
+	} else {
+		return true;
+	}
+	return false;
 }
 
 static void make_answer(struct admin_conn *conn, struct admin_answer *answer)
@@ -162,25 +189,17 @@ static void make_answer(struct admin_conn *conn, struct admin_answer *answer)
 		.path = h1_str(&head->head, head->path),
 	};
 	char room[ADMIN_HEAD_BYTES_MAX];
-	admin_handler *handler = find_handler(request.path);
+	const struct admin_path *path = find_path(request.path);
 
-	if (head->method != H1_METHOD_GET && head->method != H1_METHOD_HEAD) {
-		answer->status = 405;
-		buf_add_c(&answer->body, "only GET and HEAD\n");
+	if (!is_allowed(conn, path, answer))
 		return;
-	}
-	if (!handler) {
-		answer->status = 404;
-		buf_add_c(&answer->body, "no such path; / lists them\n");
-		return;
-	}
 	if (head->has_query)
 		parse_query(&request, query, room);
 	request.is_json = str_starts_with(request.path, STR("/api/")) &&
 			  !str_eq_c(admin_parameter(&request, "format"), "text");
 	if (request.is_json)
 		answer->content_type = "application/json";
-	handler(&request, answer);
+	path->handler(&request, answer);
 }
 
 static void write_answer(struct admin_conn *conn, const struct admin_answer *answer)
@@ -308,7 +327,7 @@ static void on_conn_due(struct loop_timer *timer)
 	close_conn(CONTAINER_OF(timer, struct admin_conn, timer));
 }
 
-static void open_conn(struct admin *admin, int fd)
+static void open_conn(struct admin *admin, int fd, bool is_local)
 {
 	struct loop *loop = &admin->agent->loop;
 	struct admin_conn *conn;
@@ -319,6 +338,7 @@ static void open_conn(struct admin *admin, int fd)
 	}
 	conn = mem_new(1, sizeof(*conn));
 	conn->admin = admin;
+	conn->is_local = is_local;
 	conn->watch = (struct loop_watch){ .fd = fd, .on_event = on_conn_event };
 	conn->timer.on_due = on_conn_due;
 	buf_init(&conn->out, ADMIN_ANSWER_BYTES_MAX + ANSWER_HEAD_BYTES_MAX);
@@ -334,30 +354,29 @@ static void open_conn(struct admin *admin, int fd)
 		close_conn(conn);
 }
 
-static void accept_all(struct admin *admin, int listen_fd)
+static void accept_all(struct admin *admin, int listen_fd, bool is_local)
 {
 	int fd;
 
 	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		open_conn(admin, fd);
+		open_conn(admin, fd, is_local);
 }
 
 static void on_tcp(struct loop_watch *watch, uint32_t events)
 {
 	(void)events;
-	accept_all(CONTAINER_OF(watch, struct admin, tcp_watch), watch->fd);
+	accept_all(CONTAINER_OF(watch, struct admin, tcp_watch), watch->fd, false);
 }
 
 static void on_unix(struct loop_watch *watch, uint32_t events)
 {
 	(void)events;
-	accept_all(CONTAINER_OF(watch, struct admin, unix_watch), watch->fd);
+	accept_all(CONTAINER_OF(watch, struct admin, unix_watch), watch->fd, true);
 }
 
 /* ------------------------------------------------------------------------- open, close */
 
-static int listen_on(struct admin *admin, struct loop_watch *watch, const struct sockaddr *sa,
-		     socklen_t len)
+static int listen_on(struct loop_watch *watch, const struct sockaddr *sa, socklen_t len)
 {
 	int one = 1;
 	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -377,7 +396,7 @@ static int listen_on(struct admin *admin, struct loop_watch *watch, const struct
 		return rc;
 	}
 	watch->fd = fd;
-	return loop_watch_level(&admin->agent->loop, watch);
+	return 0;
 }
 
 static int open_tcp(struct admin *admin, const struct addr *addr, struct err *err)
@@ -385,40 +404,64 @@ static int open_tcp(struct admin *admin, const struct addr *addr, struct err *er
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(addr, &sa);
 	char text[ADDR_TEXT_MAX];
-	int rc = listen_on(admin, &admin->tcp_watch, (struct sockaddr *)&sa, len);
+	int rc = listen_on(&admin->tcp_watch, (struct sockaddr *)&sa, len);
 
 	return rc ? err_set_os(err, rc, "cannot listen on '%s' for --admin",
 			       addr_format(addr, text))
 		  : 0;
 }
 
+/* Renamed into its place, so that at no moment nobody listens there: the run dir is ours. */
 static int open_unix(struct admin *admin, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int len = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s",
+	char path[sizeof(sa.sun_path)];
+	int len = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s.new",
 			   admin->agent->options->run_dir, CONTROL_ADMIN_NAME);
 	int rc;
 
 	if (len < 0 || (size_t)len >= sizeof(sa.sun_path))
 		return err_set(err, -ENAMETOOLONG, "run dir '%s' is too long for a socket",
 			       admin->agent->options->run_dir);
-	/* The lock of the run dir is ours: whoever left this file is gone. */
+	snprintf(path, sizeof(path), "%.*s", len - 4, sa.sun_path);
 	unlink(sa.sun_path);
-	rc = listen_on(admin, &admin->unix_watch, (struct sockaddr *)&sa, sizeof(sa));
-	return rc ? err_set_os(err, rc, "cannot listen on '%s'", sa.sun_path) : 0;
+	rc = listen_on(&admin->unix_watch, (struct sockaddr *)&sa, sizeof(sa));
+	if (!rc && rename(sa.sun_path, path) < 0)
+		rc = -errno;
+	return rc ? err_set_os(err, rc, "cannot listen on '%s'", path) : 0;
 }
 
-int admin_open(struct admin *admin, struct agent *agent, const struct addr *addr, struct err *err)
+int admin_open(struct admin *admin, struct agent *agent, const struct addr *addr, int fd,
+	       struct err *err)
 {
-	int rc;
-
 	*admin = (struct admin){
 		.agent = agent,
-		.tcp_watch = { .fd = -1, .on_event = on_tcp },
+		.tcp_watch = { .fd = fd, .on_event = on_tcp },
 		.unix_watch = { .fd = -1, .on_event = on_unix },
 	};
-	rc = addr ? open_tcp(admin, addr, err) : 0;
-	return rc ? rc : open_unix(admin, err);
+	return addr && fd < 0 ? open_tcp(admin, addr, err) : 0;
+}
+
+int admin_start(struct admin *admin, struct err *err)
+{
+	struct loop *loop = &admin->agent->loop;
+	int rc = open_unix(admin, err);
+
+	if (rc)
+		return rc;
+	rc = loop_watch_level(loop, &admin->unix_watch);
+	if (!rc && admin->tcp_watch.fd >= 0)
+		rc = loop_watch_level(loop, &admin->tcp_watch);
+	return rc ? err_set_os(err, rc, "cannot watch the admin sockets") : 0;
+}
+
+void admin_stop(struct admin *admin)
+{
+	if (admin->tcp_watch.fd < 0)
+		return;
+	loop_unwatch(&admin->agent->loop, &admin->tcp_watch);
+	close(admin->tcp_watch.fd);
+	admin->tcp_watch.fd = -1;
 }
 
 void admin_close(struct admin *admin)

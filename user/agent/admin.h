@@ -33,8 +33,16 @@ struct admin {
 	size_t connection_count;
 };
 
-/* @addr NULL: only the unix socket. 0 or -errno with a text. */
-int admin_open(struct admin *admin, struct agent *agent, const struct addr *addr, struct err *err);
+/*
+ * Listens on @addr (NULL: nowhere), or takes @fd, a socket that does so already (-1: none). Nobody
+ * is answered before admin_start. 0 or -errno with a text.
+ */
+int admin_open(struct admin *admin, struct agent *agent, const struct addr *addr, int fd,
+	       struct err *err);
+/* Takes the place of whoever listened in the run dir, and answers. 0 or -errno with a text. */
+int admin_start(struct admin *admin, struct err *err);
+/* Leaves the address to the next agent; connections that are open are still answered. */
+void admin_stop(struct admin *admin);
 void admin_close(struct admin *admin);
 
 /* ---- for the answers ---------------------------------------------------------------------- */
@@ -46,6 +54,7 @@ struct admin_parameter {
 struct admin_request {
 	struct agent *agent;
 	struct str path;
+	bool is_local; /* it came over the socket in the run dir */
 	struct admin_parameter parameters[ADMIN_PARAMETERS_MAX];
 	size_t parameter_count;
 	bool is_json;
@@ -64,6 +73,6 @@ typedef void admin_handler(const struct admin_request *request, struct admin_ans
 
 admin_handler metrics_answer;
 admin_handler show_status, show_routes, show_explain, show_endpoints, show_certs, show_maps,
-	show_flows, show_features, show_findings;
+	show_flows, show_features, show_findings, admin_drain;
 
 #endif

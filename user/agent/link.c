@@ -31,8 +31,12 @@ const char *link_state_name(enum link_state state)
 		return "waiting";
 	case LINK_WORKING:
 		return "working";
+	case LINK_LEAVING:
+		return "leaving";
 	case LINK_DRAINING:
 		return "draining";
+	case LINK_SUCCESSOR:
+		return "taking over";
 	}
 	return "?";
 }
@@ -51,7 +55,7 @@ static void free_link(struct loop_task *task)
 	mem_free(link);
 }
 
-static void drop_link(struct link *link)
+void link_drop(struct link *link)
 {
 	struct links *links = link->links;
 	struct link **at = &links->first;
@@ -66,6 +70,8 @@ static void drop_link(struct link *link)
 	*at = link->next;
 	if (links->current == link)
 		links->current = NULL;
+	tally_fold(&links->agent->tally, link->segment);
+	link->segment = NULL;
 	link->free_task.run = free_link;
 	loop_defer(&links->agent->loop, &link->free_task);
 }
@@ -79,7 +85,11 @@ static void on_closed(struct channel *channel, const struct err *why)
 		log_error("agent", "proxy %d: %s", link->pid, why->text);
 	else if (link->state == LINK_WORKING && !agent->is_draining)
 		log_warning("agent", "proxy %d: %s", link->pid, why->text);
-	drop_link(link);
+	link_drop(link);
+	if (link->state == LINK_SUCCESSOR) {
+		upgrade_on_closed(&agent->upgrade, link, why);
+		return;
+	}
 	/* Its process may live on (a desync) or be none of ours: the pidfd tells about ours. */
 	if (!supervise_is_running(&agent->supervise))
 		agent_on_proxy_gone(agent);
@@ -89,7 +99,7 @@ void link_begin_drain(struct link *link, uint32_t grace_ms)
 {
 	struct control_drain drain = { .grace_ms = grace_ms };
 
-	if (link->state == LINK_DRAINING)
+	if (link->state == LINK_DRAINING || link->state == LINK_SUCCESSOR)
 		return;
 	log_info("agent", "proxy %d drains", link->pid);
 	link->state = LINK_DRAINING;
@@ -141,54 +151,81 @@ static void send_access_log(struct link *link)
 		channel_send(&link->channel, CONTROL_ACCESS_LOG, &access_log, fd);
 }
 
-static void send_setup(struct link *link)
+static void send_settings(struct link *link)
 {
-	const struct agent *agent = link->links->agent;
+	const struct options *options = link->links->agent->options;
+	struct control_settings settings = {
+		.log_level = options->log_level,
+		.trusted_hops = options->trusted_hops,
+		.request_head_timeout_ms = options->request_head_timeout_ms,
+		.keepalive_timeout_ms = options->keepalive_timeout_ms,
+		.upstream_idle_timeout_ms = options->upstream_idle_timeout_ms,
+		.trusted_count = options->trusted_count,
+	};
+
+	memcpy(settings.trusted, options->trusted, sizeof(settings.trusted));
+	channel_send(&link->channel, CONTROL_SETTINGS, &settings, -1);
+}
+
+/* False without memory for its counters: the next one may have more luck. */
+static bool send_setup(struct link *link)
+{
+	struct agent *agent = link->links->agent;
 	struct control_setup setup = {
-		.version = CONTROL_VERSION,
 		.flags = CONTROL_SETUP_HAND_OFF | CONTROL_SETUP_PIN,
 		.worker_count = agent->worker_count,
-		.log_level = agent->options->log_level,
 	};
 	struct control_counters counters = {
 		.worker_count = agent->worker_count,
 		.struct_bytes = sizeof(struct counters),
 	};
+	struct err err = { 0 };
 
+	link->segment = tally_new(&agent->tally, agent->worker_count, &err);
+	if (!link->segment) {
+		log_error("agent", "counters of proxy %d: %s", link->pid, err.text);
+		return false;
+	}
 	memcpy(setup.worker_cpus, agent->worker_cpus,
 	       agent->worker_count * sizeof(setup.worker_cpus[0]));
 	channel_send(&link->channel, CONTROL_SETUP, &setup, -1);
-	channel_send(&link->channel, CONTROL_COUNTERS, &counters, agent->counters_fd);
+	channel_send(&link->channel, CONTROL_COUNTERS, &counters, link->segment->fd);
+	return true;
+}
+
+void link_send_listener(struct link *link, const struct listener *listener, uint32_t worker_count)
+{
+	struct control_listener message = {
+		.port = listener->addr.port,
+		.listener_id = listener->id,
+		.protocol = (uint16_t)listener->protocol,
+	};
+
+	memcpy(message.ip, listener->addr.ip, sizeof(message.ip));
+	for (uint32_t n = 0; n < worker_count; n++) {
+		message.worker = (uint16_t)n;
+		channel_send(&link->channel, CONTROL_LISTENER, &message, listener->fds[n]);
+	}
 }
 
 static void send_listeners(struct link *link)
 {
 	const struct listeners *listeners = &link->links->agent->listeners;
 
-	for (size_t i = 0; i < listeners->count; i++) {
-		const struct listener *listener = &listeners->at[i];
-		struct control_listener message = {
-			.port = listener->addr.port,
-			.listener_id = listener->id,
-			.protocol = (uint16_t)listener->protocol,
-		};
-
-		memcpy(message.ip, listener->addr.ip, sizeof(message.ip));
-		for (uint32_t n = 0; n < listeners->worker_count; n++) {
-			message.worker = (uint16_t)n;
-			channel_send(&link->channel, CONTROL_LISTENER, &message, listener->fds[n]);
-		}
-	}
+	for (size_t i = 0; i < listeners->count; i++)
+		link_send_listener(link, &listeners->at[i], listeners->worker_count);
 }
 
-/* The proxy that works from now on; the one before it finishes what it has. */
+/* One that leaves serves until the new one does. */
 void link_become_current(struct link *link)
 {
 	struct links *links = link->links;
 
-	if (links->current && links->current != link)
+	if (links->current && links->current != link && links->current->state != LINK_LEAVING)
 		link_begin_drain(links->current, links->agent->options->grace_ms);
 	links->current = link;
+	links->is_started = true;
+	links->agent->tally.current = link->segment;
 	link->state = LINK_WORKING;
 	proxy_pid_write(links->agent->options->run_dir, link->pid);
 }
@@ -197,9 +234,13 @@ static void set_up(struct link *link)
 {
 	struct control_start start = { { 0 } };
 
-	send_setup(link);
+	if (!send_setup(link)) {
+		link_drop(link);
+		return;
+	}
 	send_listeners(link);
 	send_access_log(link);
+	send_settings(link);
 	send_ticket_keys(link);
 	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 	channel_send(&link->channel, CONTROL_START, &start, -1);
@@ -219,20 +260,37 @@ struct link *links_waiting(const struct links *links)
 void links_start_waiting(struct links *links)
 {
 	struct link *chosen = links_waiting(links);
+	const struct agent *agent = links->agent;
 
-	if (!chosen || !publisher_is_complete(&links->agent->publisher))
+	if (!chosen || !publisher_is_complete(&agent->publisher) || agent->is_draining)
 		return;
-	set_up(chosen);
-	/* An agent that was killed before it had anything to serve leaves its proxy waiting. */
-	for (struct link *link = links->first; link; link = link->next)
+	if (!links->current || links->current->state == LINK_LEAVING)
+		set_up(chosen);
+	/* Another pod's may be needed soon. One of `sluice run` was left by an agent that is gone.
+	 */
+	for (struct link *link = links->first; link && agent->options->command == COMMAND_RUN;
+	     link = link->next)
 		if (link->state == LINK_WAITING)
 			link_begin_drain(link, 0);
+}
+
+static bool is_serving(const struct link *link)
+{
+	return link->state == LINK_WORKING || link->state == LINK_LEAVING;
+}
+
+void link_send_all(struct link *link)
+{
+	send_settings(link);
+	send_access_log(link);
+	send_ticket_keys(link);
+	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 }
 
 void links_publish(struct links *links, unsigned int kinds)
 {
 	for (struct link *link = links->first; link; link = link->next)
-		if (link->state == LINK_WORKING)
+		if (is_serving(link))
 			send_change(link, kinds);
 	links_start_waiting(links);
 }
@@ -240,15 +298,61 @@ void links_publish(struct links *links, unsigned int kinds)
 void links_send_ticket_keys(struct links *links)
 {
 	for (struct link *link = links->first; link; link = link->next)
-		if (link->state == LINK_WORKING)
+		if (is_serving(link))
 			send_ticket_keys(link);
 }
 
 void links_send_access_log(struct links *links)
 {
 	for (struct link *link = links->first; link; link = link->next)
-		if (link->state == LINK_WORKING)
+		if (is_serving(link))
 			send_access_log(link);
+}
+
+void links_send_settings(struct links *links)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (is_serving(link))
+			send_settings(link);
+}
+
+bool links_has_proxy(const struct links *links)
+{
+	for (const struct link *link = links->first; link; link = link->next)
+		if (link->state != LINK_SUCCESSOR)
+			return true;
+	return false;
+}
+
+static void drop_all(struct links *links, bool (*is_meant)(const struct link *link))
+{
+	struct link *next;
+
+	for (struct link *link = links->first; link; link = next) {
+		next = link->next;
+		if (is_meant(link))
+			link_drop(link);
+	}
+}
+
+static bool is_waiting(const struct link *link)
+{
+	return link->state == LINK_WAITING;
+}
+
+static bool is_proxy(const struct link *link)
+{
+	return link->state != LINK_SUCCESSOR;
+}
+
+void links_drop_waiting(struct links *links)
+{
+	drop_all(links, is_waiting);
+}
+
+void links_drop_proxies(struct links *links)
+{
+	drop_all(links, is_proxy);
 }
 
 void links_drain(struct links *links, uint32_t grace_ms)
@@ -264,7 +368,7 @@ void links_on_exit(struct links *links, int pid)
 	for (struct link *link = links->first; link; link = next) {
 		next = link->next;
 		if (link->pid == pid)
-			drop_link(link);
+			link_drop(link);
 	}
 }
 
@@ -295,6 +399,14 @@ bool links_is_settled(const struct links *links)
 	return true;
 }
 
+/* Those that were asked to end and served on: another one serves now. */
+static void drain_leaving(struct links *links)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (link->state == LINK_LEAVING)
+			link_begin_drain(link, links->agent->options->grace_ms);
+}
+
 static void on_in_force(struct link *link, const struct control_in_force *message)
 {
 	enum published_kind kind = published_kind_of(message->type);
@@ -302,8 +414,11 @@ static void on_in_force(struct link *link, const struct control_in_force *messag
 	if (kind == PUBLISHED_COUNT || message->generation <= link->in_force[kind])
 		return;
 	link->in_force[kind] = message->generation;
-	if (link == link->links->current)
-		agent_on_in_force(link->links->agent);
+	if (link != link->links->current)
+		return;
+	if (links_is_in_force(link->links))
+		drain_leaving(link->links);
+	agent_on_in_force(link->links->agent);
 }
 
 static void on_refused(struct link *link, const struct control_refused *message)
@@ -320,15 +435,30 @@ static void on_refused(struct link *link, const struct control_refused *message)
 		agent_on_in_force(link->links->agent);
 }
 
+/* Says why in a message that all versions understand, and ends the connection. */
+void link_refuse(struct link *link, enum control_type type, const struct err *why)
+{
+	struct control_refused refused = { .type = type, .code = why->code };
+
+	snprintf(refused.text, sizeof(refused.text), "%.*s", (int)sizeof(refused.text) - 1,
+		 why->text);
+	channel_send(&link->channel, CONTROL_REFUSED, &refused, -1);
+	link_drop(link);
+}
+
 static void on_hello(struct link *link, const struct control_hello *hello)
 {
-	loop_timer_clear(&link->links->agent->loop, &link->greeting_timer);
-	if (hello->version != CONTROL_VERSION) {
-		log_error("agent", "proxy %d speaks version %u, this agent version %u", link->pid,
-			  hello->version, CONTROL_VERSION);
-		drop_link(link);
+	struct control_welcome welcome = { 0 };
+	struct err err = { 0 };
+
+	link->channel.peer = CONTROL_SIDE_PROXY;
+	welcome.version = control_choose_version(hello->version_min, hello->version_max, &err);
+	if (!welcome.version) {
+		log_error("agent", "proxy %d is refused: %s", link->pid, err.text);
+		link_refuse(link, CONTROL_HELLO, &err);
 		return;
 	}
+	channel_send(&link->channel, CONTROL_WELCOME, &welcome, -1);
 	link->hello = *hello;
 	link->give_back_left = hello->give_back_count;
 	link->state = LINK_TAKING;
@@ -336,6 +466,22 @@ static void on_hello(struct link *link, const struct control_hello *hello)
 		  hello->worker_count, hello->listener_count);
 	if (link->give_back_left == 0)
 		link_on_taken(link);
+}
+
+/* A signal asks it to end. Where no other one can take its place the sockets wait for one. */
+static void on_leaving(struct link *link)
+{
+	struct links *links = link->links;
+
+	if (link->state != LINK_WORKING || upgrade_is_under_way(&links->agent->upgrade))
+		return;
+	if (!links_waiting(links) || !publisher_is_complete(&links->agent->publisher)) {
+		link_begin_drain(link, links->agent->options->grace_ms);
+		return;
+	}
+	log_info("agent", "proxy %d leaves: another one takes its place", link->pid);
+	link->state = LINK_LEAVING;
+	links_start_waiting(links);
 }
 
 /* ---------------------------------------------------------------------------- receiving */
@@ -346,27 +492,37 @@ static void refuse_message(struct link *link, const struct control_message *mess
 		  control_type_name(message->type), link_state_name(link->state));
 	if (message->fd >= 0)
 		close(message->fd);
-	drop_link(link);
+	link_drop(link);
+}
+
+/* The first message tells who it is. */
+static void on_greeting(struct link *link, struct control_message *message)
+{
+	loop_timer_clear(&link->links->agent->loop, &link->greeting_timer);
+	if (message->type == CONTROL_HELLO)
+		on_hello(link, &message->body.hello);
+	else if (message->type == CONTROL_TAKEOVER)
+		upgrade_on_takeover(&link->links->agent->upgrade, link, &message->body.takeover);
+	else
+		refuse_message(link, message);
 }
 
 static void on_message(struct channel *channel, struct control_message *message)
 {
 	struct link *link = CONTAINER_OF(channel, struct link, channel);
 
-	if ((link->state == LINK_GREETING) != (message->type == CONTROL_HELLO)) {
-		refuse_message(link, message);
-		return;
-	}
-	if (link->state == LINK_TAKING) {
+	if (link->state == LINK_GREETING)
+		on_greeting(link, message);
+	else if (link->state == LINK_TAKING && message->type != CONTROL_HELLO)
 		link_take_back(link, message);
-		return;
-	}
-	if (message->type == CONTROL_HELLO)
-		on_hello(link, &message->body.hello);
 	else if (message->type == CONTROL_IN_FORCE)
 		on_in_force(link, &message->body.in_force);
 	else if (message->type == CONTROL_REFUSED)
 		on_refused(link, &message->body.refused);
+	else if (message->type == CONTROL_LEAVING)
+		on_leaving(link);
+	else if (message->type == CONTROL_COMMIT)
+		upgrade_on_commit(&link->links->agent->upgrade);
 	else if (message->type == CONTROL_DRAINED)
 		log_info("agent", "proxy %d has drained, %u connections were cut", link->pid,
 			 message->body.drained.cut_count);
@@ -380,7 +536,7 @@ static void on_greeting_due(struct loop_timer *timer)
 
 	log_warning("agent", "process %d connected to the control socket and says nothing",
 		    link->pid);
-	drop_link(link);
+	link_drop(link);
 }
 
 static void open_link(struct links *links, int fd)
@@ -397,7 +553,7 @@ static void open_link(struct links *links, int fd)
 	link->channel.on_message = on_message;
 	link->channel.on_closed = on_closed;
 	link->greeting_timer.on_due = on_greeting_due;
-	if (channel_open(&link->channel, loop, fd, CONTROL_SIDE_PROXY, &err)) {
+	if (channel_open(&link->channel, loop, fd, CONTROL_SIDE_ANY_CLIENT, &err)) {
 		log_error("agent", "%s", err.text);
 		mem_free(link);
 		return;
@@ -427,19 +583,48 @@ static void on_connect(struct loop_watch *watch, uint32_t events)
 
 /* ------------------------------------------------------------------------ open, close */
 
-int links_open(struct links *links, struct agent *agent, struct err *err)
+static int listen_on(struct links *links, int (*listen_at)(const char *path, struct err *err),
+		     struct err *err)
 {
 	char path[4096];
-	int rc;
+	int fd, rc;
 
-	*links = (struct links){ .agent = agent, .adopted_image = -1, .adopted_endpoints = -1 };
-	snprintf(path, sizeof(path), "%s/%s", agent->options->run_dir, CONTROL_SOCKET_NAME);
-	links->listen_watch.fd = control_listen(path, err);
-	if (links->listen_watch.fd < 0)
-		return links->listen_watch.fd;
-	links->listen_watch.on_event = on_connect;
-	rc = loop_watch_level(&agent->loop, &links->listen_watch);
+	snprintf(path, sizeof(path), "%s/%s", links->agent->options->run_dir, CONTROL_SOCKET_NAME);
+	fd = listen_at(path, err);
+	if (fd < 0)
+		return fd;
+	links_stop_listening(links);
+	links->listen_watch = (struct loop_watch){ .fd = fd, .on_event = on_connect };
+	rc = loop_watch_level(&links->agent->loop, &links->listen_watch);
 	return rc ? err_set_os(err, rc, "cannot watch '%s'", path) : 0;
+}
+
+int links_open(struct links *links, struct agent *agent, struct err *err)
+{
+	*links = (struct links){
+		.agent = agent,
+		.listen_watch.fd = -1,
+		.adopted_image = -1,
+		.adopted_endpoints = -1,
+	};
+	return listen_on(links,
+			 takeover_is_pending(&agent->takeover) ? control_listen_over
+							       : control_listen,
+			 err);
+}
+
+int links_listen_over(struct links *links, struct err *err)
+{
+	return listen_on(links, control_listen_over, err);
+}
+
+void links_stop_listening(struct links *links)
+{
+	if (links->listen_watch.fd < 0)
+		return;
+	loop_unwatch(&links->agent->loop, &links->listen_watch);
+	close(links->listen_watch.fd);
+	links->listen_watch.fd = -1;
 }
 
 void links_close(struct links *links)
@@ -454,17 +639,16 @@ void links_close(struct links *links)
 		free_link(&link->free_task);
 	}
 	links->first = links->current = NULL;
-	if (links->listen_watch.fd >= 0)
-		close(links->listen_watch.fd);
+	links_stop_listening(links);
 	link_replace_fd(&links->adopted_image, -1);
 	link_replace_fd(&links->adopted_endpoints, -1);
 }
 
-/* Somebody has said all that there is to wait for. */
-static bool is_heard(const struct links *links)
+/* One that serves has said all that there is to wait for; with @is_any, also one that waits. */
+static bool is_heard(const struct links *links, bool is_any)
 {
 	for (const struct link *link = links->first; link; link = link->next)
-		if (link->state >= LINK_WAITING)
+		if (link->state > LINK_WAITING || (is_any && link->state == LINK_WAITING))
 			return true;
 	return false;
 }
@@ -473,13 +657,17 @@ void links_adopt(struct links *links)
 {
 	struct agent *agent = links->agent;
 	int pid = proxy_pid_read(agent->options->run_dir);
-	uint64_t until_ms = agent->loop.now_ms + LINK_ADOPT_WAIT_MS;
+	uint64_t began_ms = agent->loop.now_ms;
 
-	/* In a pod of two containers pids may not be visible: there HELLO alone tells. */
-	while ((pid > 0 || agent->options->command == COMMAND_AGENT) && !is_heard(links) &&
-	       agent->loop.now_ms < until_ms)
+	/*
+	 * In a pod of two containers pids may not be visible: there HELLO alone tells. A proxy that
+	 * waits may be heard before one that serves, which connects every CONTROL_RETRY_MS.
+	 */
+	while ((pid > 0 || agent->options->command == COMMAND_AGENT) &&
+	       !is_heard(links, agent->loop.now_ms >= began_ms + LINK_ADOPT_OTHERS_MS) &&
+	       agent->loop.now_ms < began_ms + LINK_ADOPT_WAIT_MS && !agent->loop.is_stopping)
 		loop_turn(&agent->loop, 50);
-	if (pid > 0 && !is_heard(links))
+	if (pid > 0 && !is_heard(links, true))
 		log_warning("agent", "proxy %d is there and does not answer", pid);
 	links->is_started = true;
 }

@@ -6,8 +6,10 @@
  *                                          ├─ keeps its place ──────────────────────► WORKING
  *                                          └─ cannot be kept ─► DRAINING
  *
- * TAKING: it gives back what it holds. WAITING: for the first complete configuration. One link is
- * the current one; when another proxy begins to work, the one before it is told to drain. A proxy
+ * TAKING: it gives back what it holds. WAITING: for the first complete configuration, or, beside a
+ * proxy at work, for the end of that one. LEAVING: it was asked to end from outside and serves on
+ * until another one does. SUCCESSOR is no proxy but the next agent (upgrade.h). One link is the
+ * current one; when another proxy serves in its place, it is told to drain. A proxy
  * that an agent before this one left behind is kept where it has the workers and the listeners
  * that are wanted now; otherwise its sockets go to the next one.
  */
@@ -19,7 +21,8 @@
 
 enum {
 	LINK_ADOPT_WAIT_MS = 2000, /* for the HELLO of a proxy that is there already */
-	LINK_GREETING_MS = 2000,   /* a connection that says nothing is closed */
+	LINK_ADOPT_OTHERS_MS = 4 * CONTROL_RETRY_MS, /* where one is heard that has nothing */
+	LINK_GREETING_MS = 2000,                     /* a connection that says nothing is closed */
 };
 
 enum link_state {
@@ -27,11 +30,15 @@ enum link_state {
 	LINK_TAKING,
 	LINK_WAITING,
 	LINK_WORKING,
+	LINK_LEAVING,
 	LINK_DRAINING,
+	LINK_SUCCESSOR,
 };
 
 /* "greeting", "working" ... */
 const char *link_state_name(enum link_state state);
+
+struct tally_segment;
 
 struct link {
 	struct channel channel;
@@ -41,8 +48,9 @@ struct link {
 	int pid;
 	struct control_hello hello;
 	uint32_t give_back_left;
-	uint32_t sockets_kept; /* of those given back */
-	int given_counters;    /* descriptors given back, -1: none */
+	uint32_t sockets_kept;         /* of those given back */
+	struct tally_segment *segment; /* where it counts; NULL: not known */
+	int given_counters;            /* descriptors given back, -1: none */
 	int given[PUBLISHED_COUNT];
 	uint64_t in_force[PUBLISHED_COUNT]; /* generations; 0: none */
 	uint64_t refused[PUBLISHED_COUNT];  /* the newest that it refused */
@@ -89,6 +97,16 @@ bool links_is_settled(const struct links *links);
 
 void links_send_ticket_keys(struct links *links);
 void links_send_access_log(struct links *links);
+void links_send_settings(struct links *links);
+/* Whether any proxy is connected. */
+bool links_has_proxy(const struct links *links);
+/* Lets go of those that wait: they connect again, to whoever listens then. */
+void links_drop_waiting(struct links *links);
+/* The same of all proxies; they go on. */
+void links_drop_proxies(struct links *links);
+/* Takes the place of whoever listens on run-dir/control.sock. 0 or -errno with a text. */
+int links_listen_over(struct links *links, struct err *err);
+void links_stop_listening(struct links *links);
 /* Tells every proxy to drain. */
 void links_drain(struct links *links, uint32_t grace_ms);
 /* The process of one of them is gone. */

@@ -4,12 +4,22 @@
 #define SLUICE_AGENT_LINK_PRIVATE_H
 
 #include "agent/link.h"
+#include "agent/listeners.h"
 
 /* ---- link.c ---- */
 
 void link_begin_drain(struct link *link, uint32_t grace_ms);
 /* The proxy that works from now on; the one before it finishes what it has. */
 void link_become_current(struct link *link);
+
+/* Ends the connection; the link is freed once the turn is over. */
+void link_drop(struct link *link);
+/* The same with a message that says why @type is not taken. */
+void link_refuse(struct link *link, enum control_type type, const struct err *why);
+/* The listener with its sockets, one message for each worker. */
+void link_send_listener(struct link *link, const struct listener *listener, uint32_t worker_count);
+/* Sends all that is published. */
+void link_send_all(struct link *link);
 
 /* ---- link_take.c ---- */
 

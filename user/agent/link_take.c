@@ -65,25 +65,38 @@ static void publish_given(struct link *link)
 		links_adopt_published(link->links);
 }
 
+/* What it has counted so far, in the memory where it goes on. */
+static int take_counters(struct link *link, struct err *err)
+{
+	struct agent *agent = link->links->agent;
+	int fd = link->given_counters;
+
+	link->given_counters = -1;
+	if (fd < 0)
+		return err_set(err, -ENOENT, "it does not say where it counts");
+	link->segment = tally_map(&agent->tally, fd, link->hello.worker_count, err);
+	return link->segment ? 0 : err->code;
+}
+
 /* Its counters go on where they stand, and so do the ids of its backends and endpoints. */
 static int keep(struct link *link, struct err *err)
 {
 	struct agent *agent = link->links->agent;
-	void *at;
-	int rc = memfd_map_shared(link->given_counters,
-				  agent->worker_count * sizeof(struct counters), &at, err);
+	bool is_handed_over = publisher_is_complete(&agent->publisher);
+	int rc = take_counters(link, err);
 
 	if (rc)
 		return rc;
-	memfd_unmap(agent->counters, agent->worker_count * sizeof(struct counters));
-	agent->counters = at;
-	link_replace_fd(&agent->counters_fd, link->given_counters);
-	link->given_counters = -1;
-	publish_given(link);
+	if (!is_handed_over)
+		publish_given(link);
 	link->in_force[PUBLISHED_IMAGE] = link->hello.image_generation;
 	link->in_force[PUBLISHED_ENDPOINTS] = link->hello.endpoints_generation;
 	link->in_force[PUBLISHED_CERTS] = link->hello.certs_generation;
 	link_become_current(link);
+	if (is_handed_over) {
+		link_send_all(link);
+		reconcile_go_above(&agent->reconcile, link->in_force);
+	}
 	return 0;
 }
 
@@ -115,13 +128,23 @@ static bool can_keep(struct link *link)
  */
 void link_on_taken(struct link *link)
 {
+	struct err err = { 0 };
+
 	if (link->hello.worker_count == 0) {
+		if (upgrade_is_under_way(&link->links->agent->upgrade)) {
+			link_drop(link); /* the next agent will need it */
+			return;
+		}
 		link->state = LINK_WAITING;
 		links_start_waiting(link->links);
 		return;
 	}
-	if (!can_keep(link))
-		link_begin_drain(link, link->links->agent->options->grace_ms);
+	if (can_keep(link))
+		return;
+	/* One that comes later was seen by the agent before this one, which knows its counters. */
+	if (!link->links->is_started && !link->segment && take_counters(link, &err))
+		log_debug("agent", "proxy %d: %s", link->pid, err.text);
+	link_begin_drain(link, link->links->agent->options->grace_ms);
 }
 
 void link_take_back(struct link *link, struct control_message *message)

@@ -85,6 +85,16 @@ static void give_id(struct listeners *listeners, struct listener *to, uint16_t i
 	to->id = id;
 }
 
+/* Two descriptors of one socket: the kernel gives each socket a number of its own. */
+static bool is_same_socket(int a, int b)
+{
+	uint64_t cookie_a = 0, cookie_b = 1;
+	socklen_t len = sizeof(uint64_t);
+
+	return getsockopt(a, SOL_SOCKET, SO_COOKIE, &cookie_a, &len) == 0 &&
+	       getsockopt(b, SOL_SOCKET, SO_COOKIE, &cookie_b, &len) == 0 && cookie_a == cookie_b;
+}
+
 bool listeners_take(struct listeners *listeners, const struct control_listener *from, int fd)
 {
 	struct addr addr = { .port = from->port };
@@ -94,9 +104,14 @@ bool listeners_take(struct listeners *listeners, const struct control_listener *
 		struct listener *listener = &listeners->at[i];
 
 		if (!addr_eq(&listener->addr, &addr) || listener->protocol != from->protocol ||
-		    from->worker >= listeners->worker_count || from->listener_id >= LISTENERS_MAX ||
-		    listener->fds[from->worker] >= 0)
+		    from->worker >= listeners->worker_count || from->listener_id >= LISTENERS_MAX)
 			continue;
+		if (listener->fds[from->worker] >= 0) {
+			bool is_kept = is_same_socket(listener->fds[from->worker], fd);
+
+			close(fd);
+			return is_kept;
+		}
 		listener->fds[from->worker] = fd;
 		give_id(listeners, listener, from->listener_id);
 		return true;

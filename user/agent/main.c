@@ -8,23 +8,23 @@
  * it comes up while the manifests are compiled.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/keeper.h"
 #include "agent/proxy_pid.h"
+#include "agent/reload.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/memfd.h"
 
 enum {
 	PATH_BYTES = 4096,
@@ -54,21 +54,11 @@ static int make_directory(const char *path, struct err *err)
 	return 0;
 }
 
-static int lock_run_dir(struct agent *agent, struct err *err)
+static int open_run_dir(struct agent *agent, struct err *err)
 {
-	char path[PATH_BYTES];
 	int rc = make_directory(agent->options->run_dir, err);
 
-	if (rc)
-		return rc;
-	snprintf(path, sizeof(path), "%s/agent.lock", agent->options->run_dir);
-	agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (agent->lock_fd < 0)
-		return err_set_os(err, -errno, "cannot open '%s'", path);
-	if (flock(agent->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, -EBUSY, "another agent uses the run dir '%s'",
-			       agent->options->run_dir);
-	return 0;
+	return rc ? rc : takeover_lock(&agent->takeover, agent, err);
 }
 
 /* ------------------------------------------------------------------------------ workers */
@@ -94,21 +84,6 @@ static int place_workers(struct agent *agent, struct err *err)
 	return 0;
 }
 
-static int make_counters(struct agent *agent, struct err *err)
-{
-	size_t bytes = agent->worker_count * sizeof(struct counters);
-	void *at;
-	int rc;
-
-	agent->counters_fd = memfd_shared("sluice-counters", bytes, err);
-	if (agent->counters_fd < 0)
-		return agent->counters_fd;
-	rc = memfd_map_shared(agent->counters_fd, bytes, &at, err);
-	if (!rc)
-		agent->counters = at;
-	return rc;
-}
-
 /* As many as the kernel lets us have: sockets for each worker and listener, and the proxy's. */
 static void raise_descriptor_limit(void)
 {
@@ -119,25 +94,6 @@ static void raise_descriptor_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		log_warning("agent", "cannot raise the limit of open files");
-}
-
-static int open_access_log(struct agent *agent, struct err *err)
-{
-	const char *path = agent->options->access_log;
-	int fd;
-
-	if (!path)
-		return 0;
-	if (strcmp(path, "-") == 0)
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return err_set_os(err, -errno, "cannot open access log '%s'", path);
-	if (agent->access_log_fd >= 0)
-		close(agent->access_log_fd);
-	agent->access_log_fd = fd;
-	return 0;
 }
 
 /* -------------------------------------------------------------------------------- ready */
@@ -196,6 +152,8 @@ static void say_ready(const struct agent *agent)
 void agent_on_in_force(struct agent *agent)
 {
 	reconcile_on_settled(&agent->reconcile);
+	if (takeover_is_pending(&agent->takeover))
+		return;
 	if (!agent->is_ready_said && !agent->is_draining && links_is_in_force(&agent->links)) {
 		agent->is_ready_said = true;
 		steering_update_workers(&agent->steering);
@@ -214,7 +172,11 @@ static void stop(struct agent *agent, int exit_code)
 void agent_on_proxy_gone(struct agent *agent)
 {
 	reconcile_on_settled(&agent->reconcile);
-	if (agent->is_draining && !agent->links.first && !supervise_is_running(&agent->supervise))
+	if (!agent->is_draining || links_has_proxy(&agent->links) ||
+	    supervise_is_running(&agent->supervise))
+		return;
+	/* An agent that was told to drain, but not to end, stays and says so. */
+	if (agent->options->command == COMMAND_RUN || agent->is_superseded)
 		stop(agent, 0);
 }
 
@@ -227,53 +189,77 @@ static void on_drain_due(struct loop_timer *timer)
 	stop(agent, 0);
 }
 
-/*
- * The agent alone leaves a proxy of another container at work: that one has a signal of its own
- * for its end, and the next agent finds it.
- */
-static void begin_end(struct agent *agent)
+void agent_drain(struct agent *agent)
 {
 	uint32_t grace_ms = agent->options->grace_ms;
 
 	agent->is_draining = true;
-	cluster_give_up_lease(&agent->cluster);
-	if (agent->options->command == COMMAND_AGENT) {
-		stop(agent, 0);
-		return;
-	}
 	log_info("agent", "draining for at most %u s", grace_ms / 1000);
 	steering_update_workers(&agent->steering);
 	links_drain(&agent->links, grace_ms);
+	if (agent->options->command == COMMAND_RUN || agent->is_superseded) {
+		agent->drain_timer.on_due = on_drain_due;
+		loop_timer_set(&agent->loop, &agent->drain_timer,
+			       agent->loop.now_ms + grace_ms + DRAIN_MARGIN_MS);
+	}
 	/* Its own copies would keep the addresses open, and connections would wait for nobody. */
 	listeners_release(&agent->listeners);
-	agent->drain_timer.on_due = on_drain_due;
-	loop_timer_set(&agent->loop, &agent->drain_timer,
-		       agent->loop.now_ms + grace_ms + DRAIN_MARGIN_MS);
-	if (!agent->links.first)
+	if (!links_has_proxy(&agent->links))
 		supervise_kill(&agent->supervise);
 	agent_on_proxy_gone(agent);
 }
 
-static void on_end_signal(struct agent *agent)
+/* `sluicectl drain`: as the end of `sluice run`; `sluice agent` waits for its signal afterwards. */
+void admin_drain(const struct admin_request *request, struct admin_answer *answer)
 {
-	if (!agent->is_draining) {
-		begin_end(agent);
+	struct agent *agent = request->agent;
+
+	if (upgrade_is_under_way(&agent->upgrade) || agent->is_superseded) {
+		answer->status = 409;
+		buf_add_c(&answer->body, "another agent is taking over\n");
 		return;
 	}
-	log_warning("agent", "second signal: ending at once");
-	supervise_kill(&agent->supervise);
+	if (!agent->is_draining)
+		agent_drain(agent);
+	buf_printf(&answer->body, "draining for at most %u s\n", agent->options->grace_ms / 1000);
+}
+
+/*
+ * The agent alone leaves a proxy of another container at work: that one has a signal of its own
+ * for its end, and the next agent finds it.
+ */
+void agent_end(struct agent *agent)
+{
+	if (upgrade_postpones_end(&agent->upgrade))
+		return;
+	agent->is_ending = true;
+	cluster_give_up_lease(&agent->cluster);
+	if (!agent->is_started || agent->options->command == COMMAND_AGENT) {
+		agent->is_draining = true;
+		stop(agent, 0);
+	} else if (!agent->is_draining) {
+		agent_drain(agent);
+	}
+}
+
+void agent_fail(struct agent *agent, const char *why)
+{
+	if (why)
+		log_error("agent", "%s", why);
 	stop(agent, 1);
 }
 
-/* SIGHUP: the log file may have been rotated away. */
-static void on_hang_up(struct agent *agent)
+static void on_end_signal(struct agent *agent)
 {
-	struct err err = { 0 };
+	bool was_wanted = agent->is_ending || agent->upgrade.is_end_wanted;
 
-	if (open_access_log(agent, &err))
-		log_error("agent", "%s", err.text);
-	else
-		links_send_access_log(&agent->links);
+	if (!was_wanted && !agent->is_superseded) {
+		agent_end(agent);
+		return;
+	}
+	log_warning("agent", "%ssignal: ending at once", was_wanted ? "second " : "");
+	supervise_kill(&agent->supervise);
+	stop(agent, was_wanted);
 }
 
 static void on_signal(struct loop_watch *watch, uint32_t events)
@@ -283,10 +269,15 @@ static void on_signal(struct loop_watch *watch, uint32_t events)
 
 	(void)events;
 	while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
-			on_hang_up(agent);
-		else
+		if (info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR2)
 			on_end_signal(agent);
+		else if (agent->is_superseded || !agent->is_started)
+			log_info("agent", "signal %u comes to an agent that is not in charge",
+				 info.ssi_signo);
+		else if (info.ssi_signo == SIGHUP)
+			reload(agent);
+		else
+			upgrade_start(&agent->upgrade);
 	}
 }
 
@@ -301,6 +292,7 @@ static int watch_signals(struct agent *agent, struct err *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	agent->signal_watch.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (agent->signal_watch.fd < 0)
@@ -324,27 +316,34 @@ static int check_options(const struct options *options, struct err *err)
 	return 0;
 }
 
-/* What must be had before sockets: locks, the control socket, the admin server. */
+/* What must be had before sockets: the run dir, the control socket, the admin address. */
 static int start_ground(struct agent *agent, struct err *err)
 {
+	const struct addr *admin = agent->options->has_admin ? &agent->options->admin : NULL;
 	int rc = check_options(agent->options, err);
 
-	if (!rc)
-		rc = lock_run_dir(agent, err);
 	if (!rc)
 		rc = watch_signals(agent, err);
 	if (!rc)
 		rc = place_workers(agent, err);
 	if (!rc)
-		rc = make_counters(agent, err);
+		rc = listeners_init(&agent->listeners, agent->options, agent->worker_count, err);
 	if (!rc)
-		rc = open_access_log(agent, err);
+		rc = open_run_dir(agent, err);
 	if (!rc)
-		rc = admin_open(&agent->admin, agent,
-				agent->options->has_admin ? &agent->options->admin : NULL, err);
+		rc = reload_access_log(agent, err);
+	if (!rc)
+		rc = admin_open(&agent->admin, agent, admin,
+				takeover_admin(&agent->takeover, admin), err);
 	if (!rc)
 		rc = links_open(&agent->links, agent, err);
 	return rc;
+}
+
+int agent_take_charge(struct agent *agent, struct err *err)
+{
+	keeper_write_pid(agent->options->run_dir);
+	return admin_start(&agent->admin, err);
 }
 
 static void adopt_or_start_proxy(struct agent *agent)
@@ -367,38 +366,53 @@ static void adopt_or_start_proxy(struct agent *agent)
 static int start(struct agent *agent, struct err *err)
 {
 	int rc = start_ground(agent, err);
+	bool is_takeover = takeover_is_pending(&agent->takeover);
 
-	if (!rc)
-		rc = listeners_init(&agent->listeners, agent->options, agent->worker_count, err);
+	if (!rc && !is_takeover)
+		rc = agent_take_charge(agent, err);
 	if (rc)
 		return rc;
 	tickets_open(&agent->tickets, agent);
-	links_adopt(&agent->links);
+	/* A proxy of the agent in charge stays with it until it lets go. */
+	if (!is_takeover)
+		links_adopt(&agent->links);
+	agent->links.is_started = !agent->takeover.keeps_proxy;
 	rc = listeners_open(&agent->listeners, err);
 	if (!rc)
 		rc = steering_open(&agent->steering, agent, err);
 	if (rc)
 		return rc;
 	adopt_or_start_proxy(agent);
-	/* A proxy that was taken over has its configuration; another one gets the saved one. */
+	/*
+	 * A proxy that was taken over has its configuration, as has the agent in charge; without
+	 * either there is the saved one.
+	 */
 	saved_open(&agent->saved, agent);
-	if (!agent->links.current && saved_load(&agent->saved))
+	if (!agent->links.current &&
+	    (publisher_is_complete(&agent->publisher) || saved_load(&agent->saved)))
 		links_adopt_published(&agent->links);
 	rc = reconcile_open(&agent->reconcile, agent, err);
-	if (!rc)
-		agent_on_in_force(agent); /* of a proxy that was taken over */
-	return rc;
+	if (rc)
+		return rc;
+	agent->is_started = true;
+	takeover_begin(&agent->takeover);
+	agent_on_in_force(agent); /* of a proxy that was taken over */
+	return 0;
 }
 
 static void release(struct agent *agent)
 {
 	bool leaves_proxy = agent->options->command == COMMAND_AGENT;
+	/* Another one was, or still is, in charge of pins and files. */
+	bool is_in_charge = !agent->is_superseded && !takeover_is_pending(&agent->takeover);
 
+	upgrade_release(&agent->upgrade);
+	takeover_close(&agent->takeover);
 	reconcile_close(&agent->reconcile);
 	/* The pins stay with a proxy that stays. */
-	steering_close(&agent->steering, !leaves_proxy);
+	steering_close(&agent->steering, !leaves_proxy && is_in_charge);
 	links_close(&agent->links);
-	if (agent->supervise.pid && !leaves_proxy)
+	if (agent->supervise.pid && !leaves_proxy && is_in_charge)
 		proxy_pid_remove(agent->options->run_dir);
 	supervise_release(&agent->supervise);
 	admin_close(&agent->admin);
@@ -406,44 +420,64 @@ static void release(struct agent *agent)
 	tickets_close(&agent->tickets);
 	saved_close(&agent->saved);
 	publisher_release(&agent->publisher);
-	if (agent->counters)
-		memfd_unmap(agent->counters, agent->worker_count * sizeof(struct counters));
-	for (size_t i = 0; i < 4; i++) {
-		int fd = (int[]){ agent->counters_fd, agent->access_log_fd, agent->signal_watch.fd,
-				  agent->lock_fd }[i];
+	tally_release(&agent->tally);
+	for (size_t i = 0; i < 3; i++) {
+		int fd = (int[]){ agent->access_log_fd, agent->signal_watch.fd, agent->lock_fd }[i];
 		if (fd >= 0)
 			close(fd);
 	}
+}
+
+static void init(struct agent *agent, const struct options *options)
+{
+	agent->options = options;
+	agent->started_ns = clock_wall_ns();
+	agent->lock_fd = agent->access_log_fd = -1;
+	agent->signal_watch.fd = -1;
+	agent->is_in_place = getenv(UPGRADE_VARIABLE) != NULL;
+	unsetenv(UPGRADE_VARIABLE); /* nobody whom this one starts is meant */
+	publisher_init(&agent->publisher);
+}
+
+/* The process that others know stays, where SIGUSR2 has put another one in its place. */
+static int keep(const struct options *options, int child_pid)
+{
+	log_info("agent", "process %d serves; this one keeps its place", child_pid);
+	return keeper_run(options->run_dir, child_pid);
 }
 
 int agent_main(const struct options *options)
 {
 	struct agent *agent = mem_new(1, sizeof(*agent));
 	struct err err = { 0 };
-	int exit_code = 1;
+	int exit_code = 1, kept_pid = 0;
 
 	log_set_level(options->log_level);
 	raise_descriptor_limit();
-	agent->options = options;
-	agent->started_ns = clock_wall_ns();
-	agent->lock_fd = agent->access_log_fd = agent->counters_fd = -1;
-	agent->signal_watch.fd = -1;
-	publisher_init(&agent->publisher);
+	init(agent, options);
 	if (loop_init(&agent->loop, NULL, agent, &err)) {
 		log_error("agent", "%s", err.text);
 		mem_free(agent);
 		return 1;
 	}
 	supervise_init(&agent->supervise, agent);
-	if (start(agent, &err)) {
-		log_error("agent", "%s", err.text);
-		supervise_kill(&agent->supervise);
-	} else {
+	upgrade_init(&agent->upgrade, agent);
+	if (start(agent, &err) == 0) {
 		loop_run(&agent->loop);
 		exit_code = agent->exit_code;
+	} else if (agent->loop.is_stopping) {
+		exit_code = agent->exit_code; /* of a signal while it waited */
+	} else {
+		log_error("agent", "%s", err.text);
+		supervise_kill(&agent->supervise);
 	}
+	if (agent->is_superseded && !agent->is_in_place)
+		kept_pid = agent->upgrade.child_pid;
 	release(agent);
 	loop_release(&agent->loop);
+	if (agent->reloaded)
+		options_release_reloaded(agent->reloaded);
+	mem_free(agent->reloaded);
 	mem_free(agent);
-	return exit_code;
+	return kept_pid ? keep(options, kept_pid) : exit_code;
 }

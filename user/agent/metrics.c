@@ -28,30 +28,7 @@ static void add_seconds(struct buf *out, const char *name, const char *help, dou
 
 /* ------------------------------------------------------------------ what workers count */
 
-static uint64_t sum(const struct counters *counters, uint32_t count, size_t offset)
-{
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		total += counter_read((const uint64_t *)((const char *)&counters[i] + offset));
-	return total;
-}
-
-/* A generation is that of the worker which is behind: what every one has reached. */
-static uint64_t lowest(const struct counters *counters, uint32_t count, size_t offset)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t value =
-			counter_read((const uint64_t *)((const char *)&counters[i] + offset));
-
-		if (value < least)
-			least = value;
-	}
-	return count ? least : 0;
-}
-
+/* A generation is that of the worker which is behind. */
 static bool is_generation(size_t offset)
 {
 	return offset == offsetof(struct counters, image_generation) ||
@@ -59,15 +36,15 @@ static bool is_generation(size_t offset)
 	       offset == offsetof(struct counters, certs_generation);
 }
 
-static void add_durations(struct buf *out, const struct counters *counters, uint32_t count)
+static void add_durations(struct buf *out, const struct tally *tally)
 {
 	const char *name = "sluice_request_duration_seconds";
 	uint64_t total = 0;
 
 	metrics_add_head(out, name, "histogram", "From a request's head to the response's end");
 	for (unsigned int i = 0; i < COUNTERS_DURATION_BUCKETS; i++) {
-		total += sum(counters, count,
-			     offsetof(struct counters, duration_buckets) + i * sizeof(uint64_t));
+		total += tally_sum(tally, offsetof(struct counters, duration_buckets) +
+						  i * sizeof(uint64_t));
 		if (i + 1 < COUNTERS_DURATION_BUCKETS)
 			buf_printf(out, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
 				   (double)((uint64_t)COUNTERS_DURATION_FIRST_US << i) / 1e6,
@@ -75,11 +52,11 @@ static void add_durations(struct buf *out, const struct counters *counters, uint
 	}
 	buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n",
 		   name, total, name,
-		   (double)sum(counters, count, offsetof(struct counters, duration_sum_us)) / 1e6,
-		   name, total);
+		   (double)tally_sum(tally, offsetof(struct counters, duration_sum_us)) / 1e6, name,
+		   total);
 }
 
-void metrics_add_counters(struct buf *out, const struct counters *counters, uint32_t count)
+void metrics_add_counters(struct buf *out, const struct tally *tally)
 {
 #define COUNTER_ROW(field, help) { "sluice_" #field, help, offsetof(struct counters, field) },
 	static const struct {
@@ -93,7 +70,7 @@ void metrics_add_counters(struct buf *out, const struct counters *counters, uint
 
 		snprintf(name, sizeof(name), "%s_total", totals[i].name);
 		add_number(out, name, "counter", totals[i].help,
-			   sum(counters, count, totals[i].offset));
+			   tally_sum(tally, totals[i].offset));
 	}
 	for (size_t i = 0; i < sizeof(gauges) / sizeof(*gauges); i++) {
 		size_t offset = gauges[i].offset;
@@ -101,10 +78,10 @@ void metrics_add_counters(struct buf *out, const struct counters *counters, uint
 		if (offset == offsetof(struct counters, heartbeat_ms))
 			continue; /* a time of one worker: a sum says nothing */
 		add_number(out, gauges[i].name, "gauge", gauges[i].help,
-			   is_generation(offset) ? lowest(counters, count, offset)
-						 : sum(counters, count, offset));
+			   is_generation(offset) ? tally_lowest(tally, offset)
+						 : tally_sum(tally, offset));
 	}
-	add_durations(out, counters, count);
+	add_durations(out, tally);
 }
 
 /* --------------------------------------------------------------------- what BPF counts */
@@ -239,6 +216,8 @@ static void add_agent(struct buf *out, const struct agent *agent)
 	add_number(out, "sluice_workers", "gauge", "Workers", agent->worker_count);
 	add_number(out, "sluice_proxy_starts_total", "counter", "Proxies that this agent started",
 		   supervise->start_count);
+	add_number(out, "sluice_upgrades_total", "counter",
+		   "Agents that handed their place over to the next one", agent->upgrade.count);
 	add_number(out, "sluice_generation", "gauge", "The newest generation that was published",
 		   publisher_generation(&agent->publisher));
 }
@@ -253,7 +232,7 @@ void metrics_answer(const struct admin_request *request, struct admin_answer *an
 	add_served(out, &agent->publisher);
 	add_findings(out, agent);
 	add_apply_times(out, &agent->reconcile.times);
-	metrics_add_counters(out, agent->counters, agent->worker_count);
+	metrics_add_counters(out, &agent->tally);
 	add_datapath(out, agent);
 	add_features(out, agent);
 }

@@ -9,11 +9,11 @@
 #ifndef SLUICE_AGENT_METRICS_H
 #define SLUICE_AGENT_METRICS_H
 
+#include "agent/tally.h"
 #include "base/buf.h"
-#include "base/counters.h"
 
-/* All of counters.h, summed over @count workers. */
-void metrics_add_counters(struct buf *out, const struct counters *counters, uint32_t count);
+/* All of counters.h. */
+void metrics_add_counters(struct buf *out, const struct tally *tally);
 
 /* HELP and TYPE; @type: "counter", "gauge" or "histogram". */
 void metrics_add_head(struct buf *out, const char *name, const char *type, const char *help);

@@ -217,6 +217,80 @@ static int set_grace(struct options *options, struct str value, struct err *err)
 	return 0;
 }
 
+static int set_trusted_hops(struct options *options, struct str value, struct err *err)
+{
+	uint64_t hops;
+
+	if (str_parse_u64(value, OPTIONS_HOPS_MAX, &hops))
+		return err_set(err, -EINVAL, "'%.*s' is no number up to %d", STR_ARG(value),
+			       OPTIONS_HOPS_MAX);
+	options->trusted_hops = (uint32_t)hops;
+	return 0;
+}
+
+/* "10.0.0.0/8", "fd00::/8", or one address. */
+static int parse_network(struct str text, struct control_network *network)
+{
+	size_t slash = str_find_char(text, '/');
+	struct addr addr = { 0 };
+	uint64_t bits = 128, most;
+
+	if (addr_parse_ip(str_slice(text, 0, slash), &addr))
+		return -EINVAL;
+	most = addr_is_v4(&addr) ? 32 : 128;
+	if (slash < text.len &&
+	    str_parse_u64(str_slice(text, slash + 1, text.len), most, &bits) < 0)
+		return -EINVAL;
+	if (slash < text.len && addr_is_v4(&addr))
+		bits += 96;
+	for (unsigned int bit = (unsigned int)bits; bit < 128; bit++)
+		addr.ip[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	memcpy(network->ip, addr.ip, sizeof(network->ip));
+	network->bits = (uint32_t)bits;
+	return 0;
+}
+
+static int set_trusted_proxies(struct options *options, struct str value, struct err *err)
+{
+	struct str rest = value, part;
+
+	while (str_take_part(&rest, ',', &part)) {
+		if (options->trusted_count == CONTROL_TRUSTED_MAX)
+			return err_set(err, -EINVAL, "more than %d networks", CONTROL_TRUSTED_MAX);
+		if (parse_network(str_trim(part), &options->trusted[options->trusted_count]))
+			return err_set(err, -EINVAL, "'%.*s' is no network such as 10.0.0.0/8",
+				       STR_ARG(part));
+		options->trusted_count++;
+	}
+	return 0;
+}
+
+static int set_timeout(struct str value, uint32_t *timeout_ms, struct err *err)
+{
+	uint64_t seconds;
+
+	if (str_parse_u64(value, OPTIONS_TIMEOUT_S_MAX, &seconds) || seconds == 0)
+		return err_set(err, -EINVAL, "'%.*s' is no number of seconds from 1 to %d",
+			       STR_ARG(value), OPTIONS_TIMEOUT_S_MAX);
+	*timeout_ms = (uint32_t)seconds * 1000;
+	return 0;
+}
+
+static int set_request_head_timeout(struct options *options, struct str value, struct err *err)
+{
+	return set_timeout(value, &options->request_head_timeout_ms, err);
+}
+
+static int set_keepalive_timeout(struct options *options, struct str value, struct err *err)
+{
+	return set_timeout(value, &options->keepalive_timeout_ms, err);
+}
+
+static int set_upstream_idle_timeout(struct options *options, struct str value, struct err *err)
+{
+	return set_timeout(value, &options->upstream_idle_timeout_ms, err);
+}
+
 static int set_control(struct options *options, struct str value, struct err *err)
 {
 	return set_directory(options, value, &options->control, err);
@@ -284,12 +358,22 @@ static const struct option option_table[] = {
 	  "these addresses go into the status of Ingresses" },
 	{ "config", "FILE", AGENT_SIDE, OPTION_NOT_IN_FILE, set_config,
 	  "the same settings, and defaults for all classes, as YAML" },
-	{ "log-level", "LEVEL", ALL, 0, set_log_level,
+	{ "log-level", "LEVEL", ALL, OPTION_LIVE, set_log_level,
 	  "debug, info, warning or error; default info" },
-	{ "access-log", "PATH", AGENT_SIDE, 0, set_access_log,
+	{ "access-log", "PATH", AGENT_SIDE, OPTION_LIVE, set_access_log,
 	  "a file, - for standard output, or off; default -" },
-	{ "grace", "SECONDS", AGENT_SIDE, 0, set_grace,
+	{ "grace", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_grace,
 	  "how long a drain waits for streams to end; default 30" },
+	{ "trusted-proxies", "CIDR,...", AGENT_SIDE, OPTION_REPEATS | OPTION_LIVE,
+	  set_trusted_proxies, "whose X-Forwarded-For and -Proto are believed; default none" },
+	{ "trusted-hops", "N", AGENT_SIDE, OPTION_LIVE, set_trusted_hops,
+	  "proxies in front, whoever they are; default 0" },
+	{ "request-head-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_request_head_timeout,
+	  "for a client's request head to arrive; default 10" },
+	{ "keepalive-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_keepalive_timeout,
+	  "for a client's next request; default 75" },
+	{ "upstream-idle-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_upstream_idle_timeout,
+	  "how long unused connections to endpoints stay; default 60" },
 	{ "control", "PATH", COMMAND_PROXY, 0, set_control,
 	  "the agent's control socket; default: control.sock in the run dir" },
 	{ "unconfined", NULL, COMMAND_PROXY, OPTION_NOT_IN_FILE, set_unconfined,
@@ -388,6 +472,27 @@ static int collect_file(struct collection *collection, struct err *err)
 				 collection, err);
 }
 
+/* All that was said of an option, as one text. */
+static struct str join(struct arena *arena, const struct said *said)
+{
+	struct str text = STR("");
+
+	for (size_t i = 0; i < said->values.len; i++)
+		text = arena_printf(arena, "%.*s%.*s\n", STR_ARG(text),
+				    STR_ARG(said->values.at[i]));
+	return text;
+}
+
+static void keep_said(struct collection *collection)
+{
+	struct options *options = collection->options;
+
+	options->said = arena_new(&options->arena, OPTION_COUNT * sizeof(*options->said),
+				  _Alignof(struct str));
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		options->said[i] = join(&options->arena, &collection->of[i]);
+}
+
 /* Checks all texts, in the order of the table. */
 static int apply(struct collection *collection, struct err *err)
 {
@@ -450,12 +555,63 @@ int options_parse(struct options *options, enum command command, int count,
 		rc = collect_file(&collection, err);
 	if (!rc)
 		rc = apply(&collection, err);
+	options->argument_count = count;
+	keep_said(&collection);
 	if (!rc && !options->control)
 		options->control =
 			arena_printf(&options->arena, "%s/control.sock", options->run_dir).at;
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		vec_release(&collection.of[i].values);
 	return rc;
+}
+
+/* What may not change keeps its old text and value; both live as long as @options. */
+static void keep_fixed(const struct options *options, struct options *fresh)
+{
+	struct options merged = *options;
+
+	merged.arena = fresh->arena;
+	merged.settings.at = fresh->settings.at;
+	merged.settings.len = fresh->settings.len;
+	merged.settings.cap = fresh->settings.cap;
+	merged.log_level = fresh->log_level;
+	merged.access_log = fresh->access_log;
+	merged.grace_ms = fresh->grace_ms;
+	merged.trusted_hops = fresh->trusted_hops;
+	memcpy(merged.trusted, fresh->trusted, sizeof(merged.trusted));
+	merged.trusted_count = fresh->trusted_count;
+	merged.request_head_timeout_ms = fresh->request_head_timeout_ms;
+	merged.keepalive_timeout_ms = fresh->keepalive_timeout_ms;
+	merged.upstream_idle_timeout_ms = fresh->upstream_idle_timeout_ms;
+	vec_release(&fresh->manifests);
+	vec_release(&fresh->interfaces);
+	*fresh = merged;
+}
+
+int options_reload(const struct options *options, struct options *fresh, struct buf *fixed,
+		   struct err *err)
+{
+	int rc = options_parse(fresh, options->command, options->argument_count, options->words + 2,
+			       err);
+
+	if (rc) {
+		options_release(fresh);
+		return rc;
+	}
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if ((option_table[i].flags & OPTION_LIVE) ||
+		    str_eq(options->said[i], fresh->said[i]))
+			continue;
+		buf_printf(fixed, "%s%s", fixed->len ? ", " : "", option_table[i].name);
+	}
+	keep_fixed(options, fresh);
+	return 0;
+}
+
+void options_release_reloaded(struct options *options)
+{
+	vec_release(&options->settings);
+	arena_release(&options->arena);
 }
 
 void options_release(struct options *options)

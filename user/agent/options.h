@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/vec.h"
+#include "control/control.h"
 #include "datapath/datapath.h"
 #include "model/object.h"
 
@@ -37,6 +38,8 @@ enum {
 	OPTIONS_ADMIN_PORT_DEFAULT = 9980,
 	OPTIONS_GRACE_S_DEFAULT = 30,
 	OPTIONS_GRACE_S_MAX = 24 * 3600,
+	OPTIONS_TIMEOUT_S_MAX = 24 * 3600,
+	OPTIONS_HOPS_MAX = 64,
 	OPTIONS_WORKERS_MAX = 256,
 	OPTIONS_ADDRESSES_MAX = 16, /* of http, of https */
 };
@@ -73,11 +76,19 @@ struct options {
 	enum log_level log_level;
 	const char *access_log; /* a path, "-" for standard output, NULL for off */
 	uint32_t grace_ms;
+	uint32_t trusted_hops;
+	struct control_network trusted[CONTROL_TRUSTED_MAX];
+	uint32_t trusted_count;
+	uint32_t request_head_timeout_ms, keepalive_timeout_ms, upstream_idle_timeout_ms;
 	const char *control; /* proxy: path of the agent's socket */
 	bool is_unconfined;  /* proxy */
 	bool wants_help, wants_version;
 	/* Cluster-wide settings of --config, for compile. */
 	struct VEC(struct object_pair) settings;
+	/* What was said, for options_reload and for the next sluice. */
+	const char *const *words; /* the whole command line; set by whoever has it */
+	int argument_count;       /* behind the first two words */
+	struct str *said;         /* of each option, in the order of the table, as one text */
 };
 
 /*
@@ -87,6 +98,15 @@ struct options {
  */
 int options_parse(struct options *options, enum command command, int count,
 		  const char *const *arguments, struct err *err);
+/*
+ * What the same command line and the file say now. @fresh: 0 and options (to be released) that are
+ * @options but for what may change while sluice runs; @fixed gets the names of the others that
+ * changed, separated by ", ". -errno with a text: @options stay.
+ */
+int options_reload(const struct options *options, struct options *fresh, struct buf *fixed,
+		   struct err *err);
+/* Of options_reload, which borrow from the first ones. */
+void options_release_reloaded(struct options *options);
 void options_release(struct options *options);
 
 /* The page of --help for @command. */

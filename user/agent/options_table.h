@@ -8,6 +8,7 @@
 enum option_flag {
 	OPTION_REPEATS = 1u << 0,
 	OPTION_NOT_IN_FILE = 1u << 1,
+	OPTION_LIVE = 1u << 2, /* SIGHUP changes it; the others need a restart or an upgrade */
 };
 
 struct option {

@@ -200,11 +200,51 @@ static void compile_and_publish(struct reconcile *reconcile)
 
 /* ------------------------------------------------------------------------ one after another */
 
+static struct compiler *make_compiler(struct reconcile *reconcile)
+{
+	const struct agent *agent = reconcile->agent;
+	const struct options *options = agent->options;
+	struct compile_options to = {
+		.class_name = str_from_c(options->ingress_class),
+		.namespace = str_from_c(options->watch_namespace),
+		.worker_count = (uint16_t)agent->worker_count,
+		.settings = { options->settings.at, (uint32_t)options->settings.len },
+		.settings_file = str_from_c(options->config),
+		.fallback_namespace = STR(DEFAULT_CERTIFICATE_NAMESPACE),
+		.fallback_secret = STR(DEFAULT_CERTIFICATE_SECRET),
+		.check_pair = certificate_check_pair,
+	};
+
+	random_bytes(&to.table_key, sizeof(to.table_key));
+	if (agent->steering.datapath)
+		to.dispatch_key = datapath_hash_key(agent->steering.datapath);
+	else
+		random_bytes(&to.dispatch_key, sizeof(to.dispatch_key));
+	return compiler_new(&to);
+}
+
+/* Another one with the settings as they are now, which goes on with the ids that are served. */
+static void renew_compiler(struct reconcile *reconcile)
+{
+	const struct publisher *publisher = &reconcile->agent->publisher;
+	struct err err = { 0 };
+
+	reconcile->has_new_settings = false;
+	compiler_free(reconcile->compiler);
+	reconcile->compiler = make_compiler(reconcile);
+	if (publisher_is_complete(publisher) &&
+	    compiler_adopt(reconcile->compiler, publisher->of[PUBLISHED_IMAGE].bytes,
+			   publisher->of[PUBLISHED_ENDPOINTS].bytes, &err))
+		log_warning("agent", "ids of endpoints are not kept: %s", err.text);
+}
+
 static void begin(struct reconcile *reconcile)
 {
 	struct loop *loop = &reconcile->agent->loop;
 	uint64_t began_ns = clock_monotonic_ns(), took_ns;
 
+	if (reconcile->has_new_settings)
+		renew_compiler(reconcile);
 	reconcile->is_under_way = true;
 	reconcile->under_way_ns = reconcile->changed_ns;
 	compile_and_publish(reconcile);
@@ -222,7 +262,7 @@ static void begin_if_possible(struct reconcile *reconcile)
 {
 	struct loop *loop = &reconcile->agent->loop;
 
-	if (!reconcile->changed || reconcile->is_under_way)
+	if (!reconcile->changed || reconcile->is_under_way || reconcile->is_frozen)
 		return;
 	/* What an API server has not said yet is not known to be gone. */
 	if (!cluster_is_complete(&reconcile->agent->cluster))
@@ -316,29 +356,6 @@ static void on_source(struct loop_watch *watch, uint32_t events)
 
 /* --------------------------------------------------------------------------------- open */
 
-static struct compiler *make_compiler(struct reconcile *reconcile)
-{
-	const struct agent *agent = reconcile->agent;
-	const struct options *options = agent->options;
-	struct compile_options to = {
-		.class_name = str_from_c(options->ingress_class),
-		.namespace = str_from_c(options->watch_namespace),
-		.worker_count = (uint16_t)agent->worker_count,
-		.settings = { options->settings.at, (uint32_t)options->settings.len },
-		.settings_file = str_from_c(options->config),
-		.fallback_namespace = STR(DEFAULT_CERTIFICATE_NAMESPACE),
-		.fallback_secret = STR(DEFAULT_CERTIFICATE_SECRET),
-		.check_pair = certificate_check_pair,
-	};
-
-	random_bytes(&to.table_key, sizeof(to.table_key));
-	if (agent->steering.datapath)
-		to.dispatch_key = datapath_hash_key(agent->steering.datapath);
-	else
-		random_bytes(&to.dispatch_key, sizeof(to.dispatch_key));
-	return compiler_new(&to);
-}
-
 /* Goes on with the ids that a proxy of an earlier agent serves with. */
 static void adopt_ids(struct reconcile *reconcile)
 {
@@ -430,6 +447,35 @@ int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err 
 	adopt_generation(reconcile);
 	begin_if_possible(reconcile);
 	return 0;
+}
+
+void reconcile_go_above(struct reconcile *reconcile, const uint64_t generations[PUBLISHED_COUNT])
+{
+	for (int i = 0; i < PUBLISHED_COUNT; i++)
+		if (generations[i] > reconcile->generation)
+			reconcile->generation = generations[i];
+	reconcile_on_change(reconcile, (1u << OBJECT_KIND_COUNT) - 1);
+}
+
+bool reconcile_has_compiled(const struct reconcile *reconcile)
+{
+	return reconcile->published_ms != 0;
+}
+
+void reconcile_use_settings(struct reconcile *reconcile)
+{
+	reconcile->has_new_settings = true;
+	reconcile_on_change(reconcile, (1u << OBJECT_KIND_COUNT) - 1);
+}
+
+void reconcile_freeze(struct reconcile *reconcile)
+{
+	struct loop *loop = &reconcile->agent->loop;
+
+	reconcile->is_frozen = true;
+	loop_timer_clear(loop, &reconcile->timer);
+	if (reconcile->source)
+		loop_unwatch(loop, &reconcile->source_watch);
 }
 
 void reconcile_close(struct reconcile *reconcile)

@@ -13,6 +13,7 @@
 #ifndef SLUICE_AGENT_RECONCILE_H
 #define SLUICE_AGENT_RECONCILE_H
 
+#include "agent/publisher.h"
 #include "base/err.h"
 #include "compile/compile.h"
 #include "event/loop.h"
@@ -57,6 +58,8 @@ struct reconcile {
 	struct loop_timer timer;
 	/* what is on its way */
 	bool is_under_way;
+	bool has_new_settings; /* the next compilation begins with another compiler */
+	bool is_frozen;
 	bool has_new_plan;
 	uint64_t under_way_ns; /* when its first event came */
 	uint64_t published_ms;
@@ -77,6 +80,15 @@ void reconcile_on_change(struct reconcile *reconcile, uint32_t changed);
 
 /* What is published may be in force now. */
 void reconcile_on_settled(struct reconcile *reconcile);
+
+/* A proxy serves these generations: what is compiled next has a higher one, and it is soon. */
+void reconcile_go_above(struct reconcile *reconcile, const uint64_t generations[PUBLISHED_COUNT]);
+/* Whether the sources were compiled at least once. */
+bool reconcile_has_compiled(const struct reconcile *reconcile);
+/* Other defaults for all classes (options->settings): compiles everything anew. */
+void reconcile_use_settings(struct reconcile *reconcile);
+/* Another agent compiles from now on; what is known stays, to be looked at. */
+void reconcile_freeze(struct reconcile *reconcile);
 
 /* How many findings of @level there are. */
 size_t reconcile_count_findings(const struct reconcile *reconcile, enum finding_level level);

@@ -60,7 +60,7 @@ static void show_workers(struct view *view, const struct agent *agent)
 {
 	view_table_begin(view, "workers", worker_columns, 8);
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
-		const struct counters *counters = &agent->counters[i];
+		const struct counters *counters = tally_worker(&agent->tally, i);
 
 		view_cell_u64(view, i);
 		view_cell_u64(view, agent->worker_cpus[i]);

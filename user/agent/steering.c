@@ -255,7 +255,7 @@ void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint6
 static struct datapath_worker look_at_worker(struct steering *steering, uint32_t index)
 {
 	const struct agent *agent = steering->agent;
-	const struct counters *counters = &agent->counters[index];
+	const struct counters *counters = tally_worker(&agent->tally, index);
 	struct steering_beat *beat = &steering->beats[index];
 	const struct link *link = agent->links.current;
 	uint64_t heartbeat_ms = counter_read(&counters->heartbeat_ms);
@@ -278,7 +278,8 @@ void steering_update_workers(struct steering *steering)
 {
 	struct agent *agent = steering->agent;
 
-	if (!steering->datapath)
+	/* Until this agent is in charge the one before it says what its workers do. */
+	if (!steering->datapath || takeover_is_pending(&agent->takeover))
 		return;
 	for (uint32_t i = 0; i < agent->worker_count; i++) {
 		struct datapath_worker now = look_at_worker(steering, i);

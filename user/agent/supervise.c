@@ -109,7 +109,8 @@ static void on_exit_event(struct loop_watch *watch, uint32_t events)
 	loop_unwatch(&agent->loop, watch);
 	close(watch->fd);
 	watch->fd = -1;
-	proxy_pid_remove(agent->options->run_dir);
+	if (!agent->is_superseded)
+		proxy_pid_remove(agent->options->run_dir);
 	links_on_exit(&agent->links, supervise->pid);
 	if (agent->is_draining) {
 		agent_on_proxy_gone(agent);

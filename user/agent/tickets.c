@@ -3,6 +3,7 @@
 #include "agent/tickets.h"
 
 #include "agent/agent.h"
+#include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
 #include "tls/tls.h"
@@ -44,11 +45,21 @@ static void on_due(struct loop_timer *timer)
 	loop_timer_set(loop, timer, loop->now_ms + TICKETS_ROTATE_MS);
 }
 
+/* Keys that were handed over are as old as they are. */
+static uint64_t due_in_ms(const struct tickets *tickets)
+{
+	uint64_t age_s = clock_wall_ns() / NS_PER_S - tickets->keys.keys[0].made_s;
+
+	return age_s * 1000 >= TICKETS_ROTATE_MS ? 0 : TICKETS_ROTATE_MS - age_s * 1000;
+}
+
 void tickets_open(struct tickets *tickets, struct agent *agent)
 {
-	*tickets = (struct tickets){ .agent = agent, .timer.on_due = on_due };
-	tickets_rotate(&tickets->keys);
-	loop_timer_set(&agent->loop, &tickets->timer, agent->loop.now_ms + TICKETS_ROTATE_MS);
+	tickets->agent = agent;
+	tickets->timer = (struct loop_timer){ .on_due = on_due };
+	if (!tickets->keys.count)
+		tickets_rotate(&tickets->keys);
+	loop_timer_set(&agent->loop, &tickets->timer, agent->loop.now_ms + due_in_ms(tickets));
 }
 
 void tickets_close(struct tickets *tickets)

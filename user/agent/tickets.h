@@ -21,6 +21,7 @@ struct tickets {
 	struct loop_timer timer;
 };
 
+/* Goes on with the keys in @tickets, where the agent before this one handed some over. */
 void tickets_open(struct tickets *tickets, struct agent *agent);
 /* Wipes the keys. */
 void tickets_close(struct tickets *tickets);

@@ -162,7 +162,7 @@ static void on_event(struct loop_watch *watch, uint32_t events)
 		receive_all(channel);
 }
 
-int channel_open(struct channel *channel, struct loop *loop, int fd, enum control_side peer,
+int channel_open(struct channel *channel, struct loop *loop, int fd, unsigned int peer,
 		 struct err *err)
 {
 	int rc;

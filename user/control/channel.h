@@ -21,7 +21,7 @@ struct channel_item;
 struct channel {
 	struct loop *loop;
 	struct loop_watch watch;
-	enum control_side peer;
+	unsigned int peer; /* of enum control_side; may be narrowed once the peer is known */
 	bool is_open;
 	struct channel_item *first, **last;
 	size_t queued_count;
@@ -34,10 +34,10 @@ struct channel {
 };
 
 /*
- * Takes @fd. @peer: who is at the other end, so what may come from there. on_message and on_closed
- * are set by the caller before. 0 or -errno; @fd is closed then.
+ * Takes @fd. @peer: bits of enum control_side, who may be at the other end. on_message and
+ * on_closed are set by the caller before. 0 or -errno; @fd is closed then.
  */
-int channel_open(struct channel *channel, struct loop *loop, int fd, enum control_side peer,
+int channel_open(struct channel *channel, struct loop *loop, int fd, unsigned int peer,
 		 struct err *err);
 /* Closes, and drops what waits. Harmless on a channel that is closed or zeroed. */
 void channel_close(struct channel *channel);

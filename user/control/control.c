@@ -44,9 +44,19 @@ static const struct row messages[CONTROL_TYPE_COUNT] = {
 	[CONTROL_CERTS] = { "certs", sizeof(struct control_segment), 1, BOTH_SIDES },
 	[CONTROL_START] = { "start", sizeof(struct control_start), 0, CONTROL_SIDE_AGENT },
 	[CONTROL_IN_FORCE] = { "in_force", sizeof(struct control_in_force), 0, CONTROL_SIDE_PROXY },
-	[CONTROL_REFUSED] = { "refused", sizeof(struct control_refused), 0, CONTROL_SIDE_PROXY },
+	[CONTROL_REFUSED] = { "refused", sizeof(struct control_refused), 0, BOTH_SIDES },
 	[CONTROL_DRAIN] = { "drain", sizeof(struct control_drain), 0, CONTROL_SIDE_AGENT },
 	[CONTROL_DRAINED] = { "drained", sizeof(struct control_drained), 0, CONTROL_SIDE_PROXY },
+	[CONTROL_WELCOME] = { "welcome", sizeof(struct control_welcome), 0, CONTROL_SIDE_AGENT },
+	[CONTROL_SETTINGS] = { "settings", sizeof(struct control_settings), 0, CONTROL_SIDE_AGENT },
+	[CONTROL_LEAVING] = { "leaving", sizeof(struct control_leaving), 0, CONTROL_SIDE_PROXY },
+	[CONTROL_TAKEOVER] = { "takeover", sizeof(struct control_takeover), 0,
+			       CONTROL_SIDE_SUCCESSOR },
+	[CONTROL_LOCK] = { "lock", sizeof(struct control_lock), 1, CONTROL_SIDE_AGENT },
+	[CONTROL_ADMIN] = { "admin", sizeof(struct control_admin), 1, CONTROL_SIDE_AGENT },
+	[CONTROL_HANDOVER] = { "handover", sizeof(struct control_handover), 0, CONTROL_SIDE_AGENT },
+	[CONTROL_COMMIT] = { "commit", sizeof(struct control_commit), 0, CONTROL_SIDE_SUCCESSOR },
+	[CONTROL_LET_GO] = { "let_go", sizeof(struct control_let_go), 0, CONTROL_SIDE_AGENT },
 };
 
 /* NULL for a number that is no type. */
@@ -74,6 +84,19 @@ bool control_type_has_fd(enum control_type type)
 	const struct row *row = row_of(type);
 
 	return row && row->fd_count > 0;
+}
+
+uint32_t control_choose_version(uint32_t min, uint32_t max, struct err *err)
+{
+	uint32_t highest = max < CONTROL_VERSION ? max : CONTROL_VERSION;
+	uint32_t lowest = min > CONTROL_VERSION_MIN ? min : CONTROL_VERSION_MIN;
+
+	if (lowest <= highest)
+		return highest;
+	err_set(err, -EPROTO,
+		"it speaks control versions %u to %u, and this is a sluice of versions %u to %u",
+		min, max, CONTROL_VERSION_MIN, CONTROL_VERSION);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------------ send */
@@ -127,7 +150,7 @@ static void take_fds(struct msghdr *packet, struct taken_fds *fds)
 	}
 }
 
-static int check(const struct header *header, size_t len, size_t fd_count, enum control_side from,
+static int check(const struct header *header, size_t len, size_t fd_count, unsigned int from,
 		 struct err *err)
 {
 	const struct row *row;
@@ -151,8 +174,7 @@ static int check(const struct header *header, size_t len, size_t fd_count, enum 
 	return 0;
 }
 
-int control_receive(int fd, enum control_side from, struct control_message *message,
-		    struct err *err)
+int control_receive(int fd, unsigned int from, struct control_message *message, struct err *err)
 {
 	struct header header = { 0 };
 	struct iovec parts[] = {

@@ -74,7 +74,8 @@ static int bind_private(int fd, const struct sockaddr_un *address)
 	return rc;
 }
 
-int control_listen(const char *path, struct err *err)
+/* A listening socket that is bound to @path, where nothing may stand. */
+static int listen_at(const char *path, struct err *err)
 {
 	struct sockaddr_un address;
 	int rc = make_address(path, &address, err);
@@ -82,10 +83,6 @@ int control_listen(const char *path, struct err *err)
 
 	if (rc)
 		return rc;
-	if (is_alive(path))
-		return err_set(err, -EADDRINUSE, "another agent listens on '%s'", path);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_set_os(err, -errno, "cannot remove '%s'", path);
 	fd = make_socket(err);
 	if (fd < 0)
 		return fd;
@@ -94,6 +91,45 @@ int control_listen(const char *path, struct err *err)
 		rc = -errno;
 	if (rc) {
 		err_set_os(err, rc, "cannot listen on '%s'", path);
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int remove_file(const char *path, struct err *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_set_os(err, -errno, "cannot remove '%s'", path);
+	return 0;
+}
+
+int control_listen(const char *path, struct err *err)
+{
+	int rc;
+
+	if (is_alive(path))
+		return err_set(err, -EADDRINUSE, "another agent listens on '%s'", path);
+	rc = remove_file(path, err);
+	return rc ? rc : listen_at(path, err);
+}
+
+int control_listen_over(const char *path, struct err *err)
+{
+	char beside[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int len = snprintf(beside, sizeof(beside), "%s.new", path);
+	int rc, fd;
+
+	if (len < 0 || (size_t)len >= sizeof(beside))
+		return err_set(err, -ENAMETOOLONG, "path '%s' is too long for a socket", path);
+	rc = remove_file(beside, err);
+	if (rc)
+		return rc;
+	fd = listen_at(beside, err);
+	if (fd < 0)
+		return fd;
+	if (rename(beside, path) < 0) {
+		rc = err_set_os(err, -errno, "cannot rename '%s'", beside);
 		close(fd);
 		return rc;
 	}

@@ -24,6 +24,7 @@
 #include "image/certs.h"
 #include "image/endpoints.h"
 #include "image/image.h"
+#include "proxy/trust.h"
 #include "tls/tls.h"
 
 enum config_kind { CONFIG_IMAGE, CONFIG_ENDPOINTS, CONFIG_CERTS, CONFIG_KIND_COUNT };
@@ -43,6 +44,14 @@ struct config_segment {
 
 enum { CONFIG_TICKET_KEYS_MAX = 2 };
 
+/* What an operator may change while the proxy serves; 0 stands for the default. */
+struct config_settings {
+	struct trust trust;
+	uint32_t request_head_timeout_ms;
+	uint32_t keepalive_timeout_ms;
+	uint32_t upstream_idle_timeout_ms;
+};
+
 struct config {
 	/* fixed once it is published; kind by kind NULL until the first one came */
 	uint64_t serial; /* grows with each config */
@@ -51,6 +60,8 @@ struct config {
 	const struct certs *certs;
 	struct tls_ticket_key ticket_keys[CONFIG_TICKET_KEYS_MAX];
 	uint32_t ticket_key_count;
+	bool has_settings;
+	struct config_settings settings;
 	bool is_draining; /* accept nothing, end what is idle, close after each response */
 	/* main thread only */
 	struct config *next; /* retired before this one */

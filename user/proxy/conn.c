@@ -508,6 +508,7 @@ static void init(struct conn *conn, struct worker *worker, int fd, const struct 
 	conn->task.run = run_task;
 	conn->has_input = true; /* with deferred accept it has */
 	conn->is_first_request = true;
+	conn->is_trusted = trust_believes(&worker->settings->trust, client);
 	conn->idle_since_ms = worker->loop.now_ms;
 	write_forwarded(conn);
 }

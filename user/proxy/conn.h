@@ -77,6 +77,7 @@ struct conn {
 	bool is_write_watched;   /* epoll tells when it can be written to again */
 	bool is_tls_closed;      /* the client sent close_notify */
 	bool is_tls_ready;       /* handshake done */
+	bool is_trusted;         /* what the peer says about its client is believed */
 	bool is_shut;            /* our direction is closed */
 	bool must_linger;        /* the client may still be sending what we do not want */
 	uint32_t lingered_bytes; /* thrown away in CONN_LINGER */

@@ -35,7 +35,35 @@ static void take_setup(struct control_client *client, const struct control_setup
 	}
 	client->is_set_up = true;
 	client->setup = *setup;
-	log_set_level((enum log_level)setup->log_level);
+}
+
+static void take_settings(struct control_client *client, const struct control_settings *said)
+{
+	struct config_settings settings = {
+		.trust.hops = said->trusted_hops,
+		.request_head_timeout_ms = said->request_head_timeout_ms,
+		.keepalive_timeout_ms = said->keepalive_timeout_ms,
+		.upstream_idle_timeout_ms = said->upstream_idle_timeout_ms,
+	};
+
+	log_set_level((enum log_level)said->log_level);
+	for (uint32_t i = 0; i < said->trusted_count && i < TRUST_NETWORKS_MAX; i++) {
+		struct trust_network *network = &settings.trust.networks[i];
+
+		memcpy(network->ip, said->trusted[i].ip, sizeof(network->ip));
+		network->bits = said->trusted[i].bits > 128 ? 128 : (uint8_t)said->trusted[i].bits;
+		settings.trust.network_count++;
+	}
+	proxy_use_settings(client->proxy, &settings);
+}
+
+/* The agent does not want us; another one may come, so this is tried again. */
+static void take_refusal(struct control_client *client, const struct control_refused *refused)
+{
+	if (!client->is_refused_said)
+		log_error("proxy", "the agent refuses: %.*s",
+			  (int)strnlen(refused->text, sizeof(refused->text)), refused->text);
+	client->is_refused_said = true;
 }
 
 static void take_counters(struct control_client *client, const struct control_counters *counters,
@@ -135,6 +163,15 @@ static void on_message(struct channel *channel, struct control_message *message)
 	const union control_body *body = &message->body;
 
 	switch (message->type) {
+	case CONTROL_WELCOME:
+		client->is_refused_said = false;
+		break;
+	case CONTROL_REFUSED:
+		take_refusal(client, &body->refused);
+		break;
+	case CONTROL_SETTINGS:
+		take_settings(client, &body->settings);
+		break;
 	case CONTROL_SETUP:
 		take_setup(client, &body->setup);
 		break;
@@ -164,9 +201,17 @@ static void on_message(struct channel *channel, struct control_message *message)
 	case CONTROL_NONE:
 	case CONTROL_HELLO:
 	case CONTROL_IN_FORCE:
-	case CONTROL_REFUSED:
 	case CONTROL_DRAINED:
-	case CONTROL_TYPE_COUNT: /* the channel lets none of these through */
+	case CONTROL_LEAVING:
+	case CONTROL_TAKEOVER:
+	case CONTROL_COMMIT:
+	case CONTROL_HANDOVER:
+	case CONTROL_LET_GO:
+	case CONTROL_LOCK:
+	case CONTROL_ADMIN:
+	case CONTROL_TYPE_COUNT: /* not for us, or the channel lets them not through */
+		if (message->fd >= 0)
+			close(message->fd);
 		break;
 	}
 }
@@ -186,6 +231,14 @@ void control_client_report(struct control_client *client, const struct config *c
 		if (client->channel.is_open)
 			channel_send(&client->channel, CONTROL_IN_FORCE, &in_force, -1);
 	}
+}
+
+bool control_client_say_leaving(struct control_client *client)
+{
+	const struct control_leaving leaving = { { 0 } };
+
+	return client->channel.is_open &&
+	       channel_send(&client->channel, CONTROL_LEAVING, &leaving, -1) == 0;
 }
 
 void control_client_say_drained(struct control_client *client, uint32_t cut_count)
@@ -223,8 +276,8 @@ static void say_hello(struct control_client *client)
 {
 	const struct config *config = proxy_config(client->proxy);
 	struct control_hello hello = {
-		.version = CONTROL_VERSION,
-		.pid = (uint32_t)getpid(),
+		.version_max = CONTROL_VERSION,
+		.version_min = CONTROL_VERSION_MIN,
 		.listener_count = client->listener_count,
 		.give_back_count = client->listener_count,
 		.is_draining = proxy_is_draining(client->proxy),
@@ -256,7 +309,8 @@ static void on_closed(struct channel *channel, const struct err *why)
 {
 	struct control_client *client = CONTAINER_OF(channel, struct control_client, channel);
 
-	log_warning("proxy", "the agent is gone (%s); serving goes on", why->text);
+	if (proxy_is_running(client->proxy))
+		log_warning("proxy", "the agent is gone (%s); serving goes on", why->text);
 	client->is_away_said = true;
 	/* An agent that went away before START will not complete what it began. */
 	if (!proxy_is_running(client->proxy) && client->is_set_up) {
@@ -264,6 +318,7 @@ static void on_closed(struct channel *channel, const struct err *why)
 		return;
 	}
 	retry_later(client);
+	proxy_agent_lost(client->proxy);
 }
 
 static void on_retry(struct loop_timer *timer)
@@ -289,7 +344,8 @@ void control_client_connect(struct control_client *client)
 		retry_later(client);
 		return;
 	}
-	client->is_away_said = false;
+	if (proxy_is_running(client->proxy))
+		client->is_away_said = false;
 	say_hello(client);
 	give_back(client);
 }

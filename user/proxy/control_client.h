@@ -29,8 +29,9 @@ struct control_client {
 	const char *path;
 	struct channel channel;
 	struct loop_timer retry;
-	bool is_away_said; /* logged once that there is no agent */
-	bool is_set_up;    /* SETUP was taken; the agent may not send another one */
+	bool is_away_said;    /* logged once that there is no agent */
+	bool is_refused_said; /* the same of one that does not speak with us */
+	bool is_set_up;       /* SETUP was taken; the agent may not send another one */
 	struct control_setup setup;
 	int counters_fd; /* owned; -1: none yet */
 	struct control_counters counters;
@@ -49,6 +50,8 @@ void control_client_close_listeners(struct control_client *client);
 void control_client_connect(struct control_client *client);
 /* Every worker uses @config. */
 void control_client_report(struct control_client *client, const struct config *config);
+/* A signal asks the proxy to end. False where there is no agent to be told. */
+bool control_client_say_leaving(struct control_client *client);
 void control_client_say_drained(struct control_client *client, uint32_t cut_count);
 
 #endif

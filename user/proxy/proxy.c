@@ -22,6 +22,7 @@
 #include "proxy/workers.h"
 
 enum {
+	LEAVE_WAIT_MS = 20 * 1000,  /* for the agent's word after a signal */
 	DRAIN_LOOK_MS = 20,         /* how often a draining proxy looks whether it is done */
 	DESCRIPTORS_RESERVED = 256, /* not for connections */
 	DESCRIPTORS_PER_CONN = 2,   /* one to the client, one to an endpoint */
@@ -37,9 +38,11 @@ struct proxy {
 	struct config *pending; /* what came before the start */
 	void *counters;
 	size_t counters_bytes;
+	bool is_leaving; /* a signal came; the agent says when to drain */
 	bool is_draining;
 	uint64_t drain_due_ms;
 	struct loop_timer drain_timer;
+	struct loop_timer leave_timer;
 	int exit_code;
 };
 
@@ -105,14 +108,10 @@ static struct worker_settings settings_of(const struct control_setup *setup)
 
 	settings.worker_count = setup->worker_count;
 	settings.is_handing_off = (setup->flags & CONTROL_SETUP_HAND_OFF) != 0;
-	settings.trusted_hops = setup->trusted_hops;
 	override(&settings.connections_max, setup->connections_max);
 	if (settings.connections_max > fit)
 		settings.connections_max = fit;
 	override(&settings.upstream_idle_max, setup->upstream_idle_max);
-	override(&settings.request_head_timeout_ms, setup->request_head_timeout_ms);
-	override(&settings.keepalive_timeout_ms, setup->keepalive_timeout_ms);
-	override(&settings.upstream_idle_timeout_ms, setup->upstream_idle_timeout_ms);
 	return settings;
 }
 
@@ -178,6 +177,17 @@ void proxy_publish(struct proxy *proxy)
 	proxy->pending = NULL;
 }
 
+void proxy_use_settings(struct proxy *proxy, const struct config_settings *settings)
+{
+	struct config *config = begin_config(proxy);
+
+	if (!config)
+		return;
+	config->settings = *settings;
+	config->has_settings = true;
+	proxy_publish(proxy);
+}
+
 void proxy_use_ticket_keys(struct proxy *proxy, const struct tls_ticket_key *keys, uint32_t count)
 {
 	struct config *config = begin_config(proxy);
@@ -199,15 +209,42 @@ int proxy_use_segment(struct proxy *proxy, enum config_kind kind, struct config_
 	return 0;
 }
 
+/*
+ * Somebody wants this proxy to end. The agent may have another one that takes its place: it goes on
+ * until that one serves. Without an agent, or without connections to lose, it drains at once.
+ */
+static void leave(struct proxy *proxy)
+{
+	if (proxy->is_leaving || proxy->is_draining)
+		return;
+	proxy->is_leaving = true;
+	if (!proxy->workers.is_running || !control_client_say_leaving(&proxy->client)) {
+		proxy_drain(proxy, PROXY_SIGNAL_GRACE_MS);
+		return;
+	}
+	loop_timer_set(&proxy->loop, &proxy->leave_timer, proxy->loop.now_ms + LEAVE_WAIT_MS);
+}
+
+void proxy_agent_lost(struct proxy *proxy)
+{
+	if (proxy->is_leaving)
+		proxy_drain(proxy, PROXY_SIGNAL_GRACE_MS);
+}
+
+static void on_leave_due(struct loop_timer *timer)
+{
+	proxy_drain(CONTAINER_OF(timer, struct proxy, leave_timer), PROXY_SIGNAL_GRACE_MS);
+}
+
 static void on_wake(struct loop *loop)
 {
 	struct proxy *proxy = loop->owner;
 	const struct config *reached;
 
 	if (signal_count > 0)
-		proxy_drain(proxy, PROXY_SIGNAL_GRACE_MS);
+		leave(proxy);
 	if (signal_count > 1)
-		loop_stop(loop);
+		proxy_give_up(proxy);
 	if (!proxy->workers.is_running)
 		return;
 	reached = workers_settle(&proxy->workers);
@@ -266,6 +303,7 @@ void proxy_drain(struct proxy *proxy, uint32_t grace_ms)
 	if (proxy->is_draining)
 		return;
 	proxy->is_draining = true;
+	loop_timer_clear(&proxy->loop, &proxy->leave_timer);
 	proxy->drain_due_ms = proxy->loop.now_ms + grace_ms;
 	config = begin_config(proxy);
 	if (config) {
@@ -308,6 +346,7 @@ int proxy_main(const struct proxy_options *options)
 	}
 	log_writer_init(&proxy.log_writer, &proxy.loop, &proxy.workers);
 	proxy.drain_timer.on_due = on_drain_look;
+	proxy.leave_timer.on_due = on_leave_due;
 	handle_signals(&proxy);
 	control_client_init(&proxy.client, &proxy, options->control_path);
 	control_client_connect(&proxy.client);

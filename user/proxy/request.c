@@ -32,7 +32,7 @@ static bool is_over_https(const struct stream *stream, const struct h1_request *
 	const struct conn *conn = stream->conn;
 	struct str said = h1_value(&request->head, HEADER_X_FORWARDED_PROTO);
 
-	if (conn->worker->settings->trusted_hops > 0 && said.at)
+	if (conn->is_trusted && said.at)
 		return str_eq_nocase(said, STR("https"));
 	return conn->listener->is_tls;
 }
@@ -238,23 +238,6 @@ static void add_request_id(struct stream *stream, const struct h1_request *reque
 		access_log_note_request_id(stream, id);
 }
 
-/* The address that @hops trusted proxies in front of us say the client has. */
-static struct str believed_client(struct str list, uint32_t hops, struct str peer)
-{
-	struct str client = peer, part;
-
-	for (; hops > 0 && list.len > 0; hops--) {
-		size_t comma = list.len;
-
-		while (comma > 0 && list.at[comma - 1] != ',')
-			comma--;
-		part = str_trim(str_of(list.at + comma, list.len - comma));
-		client = part.len > 0 ? part : client;
-		list.len = comma > 0 ? comma - 1 : 0;
-	}
-	return client;
-}
-
 /* A trusted hop's word where it gave one, else what we see ourselves. */
 static void add_believed(struct h1_out *out, const struct h1_request *request, struct str name,
 			 enum header_id id, struct str seen)
@@ -277,7 +260,7 @@ static void add_trusted(struct stream *stream, const struct h1_request *request,
 	h1_add(out, peer);
 	h1_add(out, STR("\r\n"));
 	h1_add_field(out, STR("X-Real-IP"),
-		     believed_client(list, conn->worker->settings->trusted_hops, peer));
+		     trust_client(&conn->worker->settings->trust, list, peer));
 	add_believed(out, request, STR("X-Forwarded-Proto"), HEADER_X_FORWARDED_PROTO,
 		     conn->listener->is_tls ? STR("https") : STR("http"));
 	if (h1_has(&request->head, HEADER_X_FORWARDED_PORT))
@@ -293,7 +276,7 @@ static void add_forwarded(struct stream *stream, const struct h1_request *reques
 	const struct conn *conn = stream->conn;
 	struct str authority = h1_str(&request->head, request->authority);
 
-	if (conn->worker->settings->trusted_hops == 0) {
+	if (!conn->is_trusted) {
 		h1_add(out, str_of(conn->forwarded, conn->forwarded_len));
 		h1_add_field(out, STR("X-Forwarded-Host"), authority);
 		return;

@@ -140,6 +140,25 @@ static void start_draining(struct worker *worker)
 	accept_rest(worker);
 }
 
+static uint32_t said_or(uint32_t said, uint32_t otherwise)
+{
+	return said ? said : otherwise;
+}
+
+static void use_settings(struct worker *worker, const struct config_settings *said)
+{
+	struct worker_settings defaults = worker_settings_default();
+	struct worker_settings *own = &worker->own_settings;
+
+	own->trust = said->trust;
+	own->request_head_timeout_ms =
+		said_or(said->request_head_timeout_ms, defaults.request_head_timeout_ms);
+	own->keepalive_timeout_ms =
+		said_or(said->keepalive_timeout_ms, defaults.keepalive_timeout_ms);
+	own->upstream_idle_timeout_ms =
+		said_or(said->upstream_idle_timeout_ms, defaults.upstream_idle_timeout_ms);
+}
+
 static void take_up_config(struct worker *worker)
 {
 	const struct config *next = __atomic_load_n(&worker->next_config, __ATOMIC_ACQUIRE);
@@ -148,6 +167,8 @@ static void take_up_config(struct worker *worker)
 	if (next == old)
 		return;
 	worker->config = next;
+	if (next->has_settings)
+		use_settings(worker, &next->settings);
 	worker_tls_set_config(worker->tls, next);
 	if (next->endpoints && (!old || next->endpoints != old->endpoints))
 		use_endpoints(worker, next->endpoints);
@@ -243,7 +264,8 @@ int worker_init(struct worker *worker, uint32_t index, const struct worker_setti
 	memset(worker, 0, sizeof(*worker));
 	worker->index = index;
 	worker->cpu = -1;
-	worker->settings = settings;
+	worker->own_settings = *settings;
+	worker->settings = &worker->own_settings;
 	worker->counters = counters;
 	worker->accept_batch = 1;
 	reset_levels(counters);

@@ -51,21 +51,24 @@ enum {
 	WORKER_BLOCK_BYTES_MAX = 256 << 20, /* bytes that wait, of all connections */
 };
 
-/* The same for all workers; fixed before the first one starts. */
+/*
+ * The same for all workers, who each have a copy: what may change while they serve (live) comes
+ * with a config, and a worker takes it up between two events.
+ */
 struct worker_settings {
 	uint32_t worker_count;
 	bool is_handing_off;
-	uint32_t trusted_hops;
-	uint32_t connections_max;   /* downstream, each worker */
-	uint32_t upstream_idle_max; /* to one endpoint, each worker */
-	uint32_t request_head_timeout_ms;
-	uint32_t keepalive_timeout_ms;
-	uint32_t client_send_timeout_ms; /* longest gap between two sends to a slow client */
-	uint32_t client_body_timeout_ms; /* the same between two pieces of a request's body */
-	uint32_t upstream_idle_timeout_ms;
+	struct trust trust;                /* live */
+	uint32_t connections_max;          /* downstream, each worker */
+	uint32_t upstream_idle_max;        /* to one endpoint, each worker */
+	uint32_t request_head_timeout_ms;  /* live */
+	uint32_t keepalive_timeout_ms;     /* live */
+	uint32_t client_send_timeout_ms;   /* longest gap between two sends to a slow client */
+	uint32_t client_body_timeout_ms;   /* the same between two pieces of a request's body */
+	uint32_t upstream_idle_timeout_ms; /* live */
 };
 
-/* Settings where the agent leaves them at 0. */
+/* Settings where the agent leaves them at 0; of a config's live ones too. */
 struct worker_settings worker_settings_default(void);
 
 struct worker_listener {
@@ -82,10 +85,10 @@ struct worker {
 	/* fixed after init */
 	struct loop loop;
 	uint32_t index;
-	int cpu; /* -1: not pinned */
-	const struct worker_settings *settings;
-	struct worker *const *workers; /* all of them, settings->worker_count */
-	struct loop *main_loop;        /* woken when a config was taken up */
+	int cpu;                                /* -1: not pinned */
+	const struct worker_settings *settings; /* own_settings, for everybody but take_up_config */
+	struct worker *const *workers;          /* all of them, settings->worker_count */
+	struct loop *main_loop;                 /* woken when a config was taken up */
 	struct counters *counters;
 	struct mailbox mailbox;
 	pthread_t thread; /* the main thread's, good while is_running */
@@ -104,6 +107,7 @@ struct worker {
 
 	/* this thread only */
 	const struct config *config __attribute__((aligned(WORKER_ALIGN_BYTES)));
+	struct worker_settings own_settings;
 	char *scratch; /* SCRATCH_HEADROOM before rx */
 	char *rx;
 	char *tx;
@@ -131,8 +135,8 @@ struct worker {
 };
 
 /*
- * Makes worker @index, not running yet. @counters and @settings outlive it. 0 or -errno with a
- * text. Call in any thread.
+ * Makes worker @index, not running yet, with a copy of @settings. @counters outlive it. 0 or -errno
+ * with a text. Call in any thread.
  */
 int worker_init(struct worker *worker, uint32_t index, const struct worker_settings *settings,
 		struct counters *counters, struct err *err);

@@ -8,12 +8,14 @@
 
 #include "agent/metrics.h"
 
-static struct counters counters[2];
+static struct counters counters[3]; /* of two workers, and `before` */
+static struct tally_segment segment = { .worker_count = 2, .at = counters };
+static struct tally tally = { .first = &segment, .current = &segment };
 
 static char *render(struct buf *out)
 {
 	buf_init(out, 0);
-	metrics_add_counters(out, counters, 2);
+	metrics_add_counters(out, &tally);
 	buf_add_char(out, '\0');
 	return out->at;
 }
