@@ -23,6 +23,8 @@ enum {
 	RECORD_OVERHEAD_BYTES = 64,
 	/* A smaller record is not worth its overhead when more room comes with the next event. */
 	RECORD_BYTES_MIN = 512,
+	/* Key updates in a row without data between them. Each costs new keys, at both ends. */
+	KEY_UPDATES_MAX = 32,
 };
 
 enum conn_state {
@@ -42,6 +44,7 @@ struct tls_conn {
 	size_t out_max;
 	/* Plain bytes of the record that OpenSSL could write only in part. */
 	size_t half_written;
+	unsigned key_updates; /* since the last plain bytes */
 	enum conn_state state;
 };
 
@@ -103,6 +106,13 @@ BIO_METHOD *tls_windows_method_new(void)
 	return method;
 }
 
+static enum tls_status fail(struct tls_conn *conn, const char *why)
+{
+	conn->state = CONN_FAILED;
+	conn->failure = why;
+	return TLS_FAILED;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 int tls_conn_new(struct tls_context *context, struct tls_conn **conn)
@@ -134,6 +144,21 @@ void tls_conn_free(struct tls_conn *conn)
 		return;
 	SSL_free(conn->ssl);
 	mem_free(conn);
+}
+
+/*
+ * OpenSSL took a handshake message. It would take a window full of key updates before it
+ * returns: the rest of the window is dropped instead.
+ */
+void tls_conn_on_info(const SSL *ssl, int where, int result)
+{
+	struct tls_conn *conn = BIO_get_data(SSL_get_rbio(ssl));
+
+	(void)result;
+	if (where != SSL_CB_ACCEPT_LOOP || SSL_get_state(ssl) != TLS_ST_SR_KEY_UPDATE)
+		return;
+	if (++conn->key_updates > KEY_UPDATES_MAX)
+		conn->in_len = 0;
 }
 
 /* ---- windows -------------------------------------------------------------------------------- */
@@ -182,9 +207,7 @@ static enum tls_status status_of_result(struct tls_conn *conn, int result)
 		conn->state = CONN_CLOSED;
 		return TLS_CLOSED;
 	default: /* an int: OpenSSL may have more of them than we ask for */
-		conn->state = CONN_FAILED;
-		conn->failure = tls_take_error();
-		return TLS_FAILED;
+		return fail(conn, tls_take_error());
 	}
 }
 
@@ -210,7 +233,12 @@ enum tls_status tls_conn_read(struct tls_conn *conn, char *at, size_t max, size_
 	if (!tls_conn_has_pending(conn))
 		return TLS_WANT_INPUT;
 	ERR_clear_error();
-	return status_of_result(conn, SSL_read_ex(conn->ssl, at, max, len));
+	status = status_of_result(conn, SSL_read_ex(conn->ssl, at, max, len));
+	if (conn->key_updates > KEY_UPDATES_MAX)
+		return fail(conn, "too many key updates");
+	if (status == TLS_OK)
+		conn->key_updates = 0;
+	return status;
 }
 
 /* How many of @left plain bytes go into the next record; 0: there is no room for one. */

@@ -200,6 +200,7 @@ static bool set_up(struct tls_context *context)
 	SSL_CTX_set_tlsext_servername_callback(ssl_ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ssl_ctx, context);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, on_ticket);
+	SSL_CTX_set_info_callback(ssl_ctx, tls_conn_on_info);
 	if (context->options.alpn.len)
 		SSL_CTX_set_alpn_select_cb(ssl_ctx, on_alpn, context);
 	return true;

@@ -49,5 +49,7 @@ int tls_pem_check_pair(X509 *leaf, EVP_PKEY *key, struct err *err);
 
 /* The BIO between OpenSSL and a connection's windows. NULL when memory runs out. */
 BIO_METHOD *tls_windows_method_new(void);
+/* What OpenSSL calls for each step of a handshake (SSL_CTX_set_info_callback). */
+void tls_conn_on_info(const SSL *ssl, int where, int result);
 
 #endif
