@@ -110,6 +110,9 @@ static void expect_killed(int (*what)(void))
 static void test_what_is_left(void **state)
 {
 	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* the sanitizer's allocator makes system calls that the proxy has no need of */
+#endif
 	assert_int_equal(run(check_serving), GOOD);
 	assert_int_equal(run(check_privileges), GOOD);
 	assert_int_equal(run(open_a_file), GOOD);
