@@ -132,12 +132,13 @@ enum path_byte {
 	PATH_BYTE_PLAIN,  /* pchar of RFC 3986 3.3, except '%' */
 	PATH_BYTE_SLASH,
 	PATH_BYTE_PERCENT,
-	PATH_BYTE_CONTROL, /* refused */
+	PATH_BYTE_REFUSED, /* control bytes; what some readers take for a slash */
 };
 
 static const unsigned char path_bytes[256] = {
-	[0x00 ... 0x1f] = PATH_BYTE_CONTROL,
-	[0x7f] = PATH_BYTE_CONTROL,
+	[0x00 ... 0x1f] = PATH_BYTE_REFUSED,
+	[0x7f] = PATH_BYTE_REFUSED,
+	['\\'] = PATH_BYTE_REFUSED,
 	['a' ... 'z'] = PATH_BYTE_PLAIN,
 	['A' ... 'Z'] = PATH_BYTE_PLAIN,
 	['0' ... '9'] = PATH_BYTE_PLAIN,
@@ -285,7 +286,7 @@ static int put_path(struct path_writer *writer, struct str path)
 		case PATH_BYTE_ESCAPE:
 			rc = put_escape(writer, (unsigned char)path.at[i]);
 			break;
-		case PATH_BYTE_CONTROL:
+		case PATH_BYTE_REFUSED:
 			rc = -EINVAL;
 			break;
 		}
