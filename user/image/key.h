@@ -62,10 +62,10 @@ struct str host_key_parent(struct str key);
  *   - "." and ".." are resolved after that ("/a/%2e%2e/b" -> "/b", "/a/.." -> "/");
  *   - runs of '/' are one ("//a///b" -> "/a/b"); a final '/' stays.
  *
- * 0; -EINVAL where @path does not begin with '/', holds a raw control character or backslash (which
- * some endpoints take for a '/'), a '%' without two hexadecimal digits or "%00", or climbs above
- * the root; -ENAMETOOLONG where @room_bytes are too few (PATH_KEY_GROWTH * path.len always suffice).
- * @room must not overlap @path.
+ * 0; -EINVAL where @path does not begin with '/', holds a raw control character or backslash
+ * (some endpoints take it for a '/'), a '%' without two hexadecimal digits or "%00", or climbs
+ * above the root; -ENAMETOOLONG where @room_bytes are too few (PATH_KEY_GROWTH * path.len always
+ * suffice). @room must not overlap @path.
  */
 int path_key(struct str path, char *room, size_t room_bytes, struct str *key);
 
