@@ -25,17 +25,18 @@
 #define CONTRACT_SCHEMA 2
 
 enum contract_limits {
-	LISTENERS_MAX = 32,     /* listeners; also the width of a row of worker_socks */
-	LISTEN_PORTS_MAX = 8,   /* different ports over all listeners; more: no port filter */
-	WORKERS_MIN_ROWS = 64,  /* rows of workers: this, or the CPUs where there are more */
-	WORKERS_MAX = 1024,     /* worker numbers are below this */
-	HOSTS_MAX = 131072,     /* default capacity of hosts */
-	FLOWS_MAX = 131072,     /* default capacity of flows */
-	HOST_STATS_MAX = 4096,  /* hosts with counters of their own; the busiest stay */
-	EVENTS_BYTES = 1 << 18, /* ring buffer of events */
-	DENYLIST_MAX = 131072,  /* prefixes; also of allowlist */
-	SOURCES_MAX = 65536,    /* sources whose rate is known at a time */
-	HOST_RATES_MAX = 16384, /* hosts with a limit of their own */
+	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
+	LISTENER_KEYS_MAX = 4096, /* their addresses and ports */
+	LISTEN_PORTS_MAX = 8,     /* different ports over all listeners; more: no port filter */
+	WORKERS_MIN_ROWS = 64,    /* rows of workers: this, or the CPUs where there are more */
+	WORKERS_MAX = 1024,       /* worker numbers are below this */
+	HOSTS_MAX = 131072,       /* default capacity of hosts */
+	FLOWS_MAX = 131072,       /* default capacity of flows */
+	HOST_STATS_MAX = 4096,    /* hosts with counters of their own; the busiest stay */
+	EVENTS_BYTES = 1 << 18,   /* ring buffer of events */
+	DENYLIST_MAX = 131072,    /* prefixes; also of allowlist */
+	SOURCES_MAX = 65536,      /* sources whose rate is known at a time */
+	HOST_RATES_MAX = 16384,   /* hosts with a limit of their own */
 	HOST_NAME_MAX_BYTES = 255,
 	HOST_NAME_SHOWN_BYTES = 48, /* as much of a name as a map shows, NUL included */
 };
@@ -79,7 +80,11 @@ enum listener_flags {
 	LISTENER_FLAG_ALLOWLIST = 1u << 1,      /* only for sources in allowlist */
 };
 
-/* An address of zeroes (v4-mapped for IPv4) is every address of that family. */
+/*
+ * An address of zeroes (v4-mapped for IPv4) is every address of that family. Early
+ * dispatch is for addresses of this machine alone, each with an entry of its own:
+ * what a machine forwards, or sees of others, also goes to "every address".
+ */
 struct listener_key {
 	__u8 address[16];
 	__u16 port;

@@ -21,7 +21,7 @@
 /* Which address and port is which listener. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LISTENERS_MAX);
+	__uint(max_entries, LISTENER_KEYS_MAX);
 	__type(key, struct listener_key);
 	__type(value, struct listener_value);
 } listeners SEC(".maps");

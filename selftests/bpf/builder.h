@@ -44,6 +44,7 @@ struct frame_spec {
 	uint8_t tcp_options_bytes;
 	struct str tcp_options; /* in the place of tcp_options_bytes zeroes; a multiple of 4 */
 	uint32_t seq, ack_seq;
+	uint16_t window;
 	uint8_t tcp_flags; /* 0: ACK */
 	uint16_t client_port, local_port;
 	const char *client; /* address; NULL: the usual one */
@@ -139,6 +140,7 @@ static inline void frame_add_tcp(struct frame *frame, const struct frame_spec *s
 	tcp->dest = htons(spec->local_port ? spec->local_port : FRAME_LOCAL_PORT);
 	tcp->seq = htonl(spec->seq);
 	tcp->ack_seq = htonl(spec->ack_seq);
+	tcp->window = htons(spec->window);
 	tcp->doff = (header_bytes / 4) & 0xf;
 	if (spec->tcp_options.len)
 		memcpy(tcp + 1, spec->tcp_options.at, spec->tcp_options.len);
@@ -187,6 +189,29 @@ static inline void frame_build(struct frame *frame, const struct frame_spec *spe
 	if (spec->is_checksum_partial)
 		frame_put_partial_checksum(frame, spec, tcp, l4_bytes);
 	frame_add(frame, spec->trailer_bytes);
+}
+
+static inline uint16_t frame_checksum(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+/* Both checksums of an IPv4 frame without tags, trailer and IP options: then the stack takes it. */
+static inline void frame_put_checksums(struct frame *frame)
+{
+	struct iphdr *ip = (struct iphdr *)(frame->at + ETH_HLEN);
+	struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
+	size_t l4_bytes = frame->len - ETH_HLEN - sizeof(*ip);
+	uint32_t sum = IPPROTO_TCP + (uint32_t)l4_bytes;
+
+	ip->check = frame_checksum(frame_sum((const uint8_t *)ip, sizeof(*ip)));
+	sum += frame_sum((const uint8_t *)&ip->saddr, 8);
+	sum += frame_sum((const uint8_t *)tcp, l4_bytes);
+	if (l4_bytes % 2) /* the last byte stands in the upper half of its word */
+		sum += (uint32_t)frame->at[frame->len - 1] << 8;
+	tcp->check = frame_checksum(sum);
 }
 
 /* ---- ClientHello (RFC 8446 4.1.2, RFC 6066 3) ----------------------------------------------- */

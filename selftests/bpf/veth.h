@@ -12,6 +12,7 @@
 #define SLUICE_SELFTESTS_BPF_VETH_H
 
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <signal.h>
 
 #include <bpf/bpf.h>
@@ -34,6 +35,7 @@ struct order {
 	int cpu;
 	int listener;
 	bool has_checksum_offload;
+	int flood_frames; /* so many SYNs under false addresses, beside what comes next */
 	char host[32];
 };
 
@@ -74,6 +76,34 @@ static void set_checksum_offload(bool is_on)
 	close(output);
 }
 
+/* Writes the frames on cl0: from 10.x.y.z, each from another port and address. */
+static void __attribute__((noreturn)) flood(int frames)
+{
+	const char options[] =
+		"\x02\x04\x05\xb4\x04\x02\x08\x0a\x00\x01\x00\x00\x00\x00\x00\x00\x01\x03\x03\x07";
+	struct frame_spec spec = { .local = "10.213.7.1",
+				   .client = "10.99.0.0",
+				   .tcp_flags = FRAME_SYN,
+				   .tcp_options = { options, sizeof(options) - 1 } };
+	struct sockaddr_ll name = { .sll_family = AF_PACKET };
+	int wire = socket(AF_PACKET, SOCK_RAW, 0);
+	struct frame frame;
+
+	name.sll_ifindex = (int)if_nametoindex("cl0");
+	bind(wire, (struct sockaddr *)&name, sizeof(name));
+	for (uint32_t i = 0; i < (uint32_t)frames; i++) {
+		uint32_t spread = i * 2654435761u;
+
+		spec.client_port = (uint16_t)(1024 + i % 60000);
+		frame_build(&frame, &spec);
+		memcpy(frame.at + ETH_HLEN + 13, &spread, 3);
+		frame_put_checksums(&frame);
+		if (write(wire, frame.at, frame.len) < 0 && errno != ENOBUFS)
+			break;
+	}
+	_exit(0);
+}
+
 /* 1 when the request was answered. */
 static char follow_order(const struct order *order)
 {
@@ -84,6 +114,11 @@ static char follow_order(const struct order *order)
 	char answer = 0;
 	int fd;
 
+	if (order->flood_frames) {
+		if (fork() == 0)
+			flood(order->flood_frames);
+		return 1;
+	}
 	set_checksum_offload(order->has_checksum_offload);
 	lab_pin_to_cpu(order->cpu);
 	fd = listen_connect(&addr);
@@ -160,12 +195,15 @@ static int make_link(void)
 	if (!hear_client())
 		return -1;
 	snprintf(pid, sizeof(pid), "%d", client);
-	if (lab_command("ip", "link", "add", "slu0", "type", "veth", "peer", "name", "cl0", "netns",
-			pid) ||
+	if (lab_command("ip", "link", "add", "slu0", "address", "02:02:02:02:02:02", "type", "veth",
+			"peer", "name", "cl0", "netns", pid) ||
 	    lab_command("ip", "addr", "add", "10.213.7.1/24", "dev", "slu0") ||
 	    lab_command("ip", "addr", "add", "fd13:7::1/64", "dev", "slu0", "nodad"))
 		return -1;
 	lab_up("slu0");
+	/* Where those who flood say that they are. */
+	if (lab_command("ip", "route", "add", "10.0.0.0/8", "via", "10.213.7.2"))
+		return -1;
 	if (write(to_client, &ready, 1) != 1)
 		return -1;
 	return hear_client() ? 0 : -1;

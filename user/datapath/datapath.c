@@ -36,63 +36,6 @@ static int check_options(const struct datapath_options *options, struct err *err
 	return 0;
 }
 
-static bool is_wanted(const struct listener_key *key, const struct datapath_options *options)
-{
-	for (size_t i = 0; i < options->listener_count; i++)
-		if (memcmp(options->listeners[i].addr.ip, key->address, 16) == 0 &&
-		    options->listeners[i].addr.port == key->port)
-			return true;
-	return false;
-}
-
-/* Listeners of an earlier agent that are not wanted now go; the walk starts anew after each. */
-static void remove_old_listeners(int fd, const struct datapath_options *options)
-{
-	struct listener_key key, *last = NULL;
-
-	for (int i = 0; i < 2 * LISTENERS_MAX && bpf_map_get_next_key(fd, last, &key) == 0; i++) {
-		last = &key;
-		if (is_wanted(&key, options))
-			continue;
-		bpf_map_delete_elem(fd, &key);
-		last = NULL;
-	}
-}
-
-static uint8_t listener_flags(const struct datapath_options *options,
-			      const struct datapath_listener *listener)
-{
-	uint8_t flags = 0;
-
-	if (options->wants_early_dispatch)
-		flags |= LISTENER_FLAG_EARLY_DISPATCH;
-	if (listener->has_allowlist)
-		flags |= LISTENER_FLAG_ALLOWLIST;
-	return flags;
-}
-
-static int write_listeners(const struct datapath *dp, const struct datapath_options *options,
-			   struct err *err)
-{
-	int fd = dp->map_fds[MAP_LISTENERS];
-
-	remove_old_listeners(fd, options);
-	for (size_t i = 0; i < options->listener_count; i++) {
-		const struct datapath_listener *listener = &options->listeners[i];
-		struct listener_key key = { .port = listener->addr.port };
-		struct listener_value value = { .id = listener->id,
-						.protocol = listener->protocol,
-						.flags = listener_flags(options, listener) };
-		char text[ADDR_TEXT_MAX];
-
-		memcpy(key.address, listener->addr.ip, sizeof(key.address));
-		if (bpf_map_update_elem(fd, &key, &value, BPF_ANY))
-			return err_set_os(err, -errno, "cannot write listener '%s'",
-					  addr_format(&listener->addr, text));
-	}
-	return 0;
-}
-
 /* The first worker that runs on @cpu; for CPUs without one of their own, round robin. */
 static uint16_t worker_of_cpu(const struct datapath_options *options, uint32_t cpu)
 {
@@ -133,10 +76,9 @@ static int write_workers(const struct datapath *dp, const struct datapath_option
 	return 0;
 }
 
-static int write_maps(const struct datapath *dp, const struct datapath_options *options,
-		      struct err *err)
+static int write_maps(struct datapath *dp, const struct datapath_options *options, struct err *err)
 {
-	int code = write_listeners(dp, options, err);
+	int code = datapath_update_addresses(dp, err);
 
 	if (code == 0)
 		code = write_workers(dp, options, err);
@@ -208,6 +150,10 @@ int datapath_open(const struct datapath_options *options, struct datapath **data
 	dp->steer_fd = dp->steer_generic_fd = dp->select_fd = dp->admit_fd = -1;
 	dp->xdp = options->xdp;
 	dp->worker_count = options->worker_count;
+	dp->wants_early_dispatch = options->wants_early_dispatch;
+	dp->listener_count = options->listener_count;
+	for (size_t i = 0; i < options->listener_count && i < LISTENERS_MAX; i++)
+		dp->listeners[i] = options->listeners[i];
 	code = check_options(options, err);
 	if (code == 0)
 		code = pin_paths(dp, bpf_dir, err);

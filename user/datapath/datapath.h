@@ -151,6 +151,12 @@ bool datapath_is_early(const struct datapath *datapath);
 /* Why that is not so although it was wanted; else "". */
 const char *datapath_early_text(const struct datapath *datapath);
 
+/*
+ * Early dispatch answers only for addresses that this machine has. To be called
+ * when they may have changed; new ones are answered by the kernel until then.
+ */
+int datapath_update_addresses(struct datapath *datapath, struct err *err);
+
 enum { DATAPATH_KEYS_EVERY_MS = 8 * 60 * 1000 };
 
 /*

@@ -8,6 +8,7 @@
  *   attach.c   XDP on interfaces, by link
  *   admit.c    tc_admit on the same interfaces, by link
  *   early.c    early dispatch: its settings and keys, on and off
+ *   listeners.c the listeners map follows the addresses of this machine
  *   protect.c  deny and allow lists, rates
  *   datapath.c open, close; listeners, workers, sockets
  *   hosts.c    the hosts map follows the plan
@@ -71,7 +72,10 @@ struct datapath {
 	enum xdp_mode xdp;            /* as asked for */
 	bool is_taken_over;
 	bool can_dispatch;
+	bool wants_early_dispatch;
 	size_t worker_count;
+	struct datapath_listener listeners[LISTENERS_MAX];
+	size_t listener_count;
 	struct host_hash_key hash_key;
 	int map_fds[MAP_COUNT]; /* -1: none */
 	int steer_fd;           /* programs; -1: none */
@@ -169,6 +173,11 @@ int probe_load_pass(bool has_frags);
  * or 0, @mode how it is attached.
  */
 void probe_xdp_program(unsigned int ifindex, uint32_t *id, enum xdp_mode *mode, char name[32]);
+
+/* ---- listeners.c ---------------------------------------------------------------------------- */
+
+/* All zero, or v4-mapped zero. */
+bool listeners_is_every_address(const struct addr *addr);
 
 /* ---- events.c ------------------------------------------------------------------------------- */
 

@@ -250,19 +250,12 @@ static uint32_t list_ports(const struct datapath_options *options, uint16_t port
 	return count;
 }
 
-/* All zero, or v4-mapped zero. */
-static bool is_every_address(const struct addr *addr)
-{
-	for (size_t i = addr_is_v4(addr) ? 12 : 0; i < sizeof(addr->ip); i++)
-		if (addr->ip[i])
-			return false;
-	return true;
-}
-
 static bool has_own_addresses(const struct datapath_options *options)
 {
+	if (options->wants_early_dispatch)
+		return true;
 	for (size_t i = 0; i < options->listener_count; i++)
-		if (!is_every_address(&options->listeners[i].addr))
+		if (!listeners_is_every_address(&options->listeners[i].addr))
 			return true;
 	return false;
 }

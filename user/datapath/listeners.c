@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * listeners: the listeners map follows the addresses of this machine.
+ *
+ * A listener on every address has one entry for that, and with early dispatch one
+ * for each address that the machine has: only these let XDP answer. A packet that
+ * is merely forwarded, or that a promiscuous interface sees, is nobody's business
+ * here, and XDP cannot tell by itself.
+ */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+
+#include "base/mem.h"
+#include "datapath/internal.h"
+
+struct entry {
+	struct listener_key key;
+	struct listener_value value;
+};
+
+struct entries {
+	struct VEC(struct entry) list;
+};
+
+bool listeners_is_every_address(const struct addr *addr)
+{
+	for (size_t i = addr_is_v4(addr) ? 12 : 0; i < sizeof(addr->ip); i++)
+		if (addr->ip[i])
+			return false;
+	return true;
+}
+
+static void add(struct entries *entries, const struct datapath_listener *listener,
+		const uint8_t ip[16], bool is_early)
+{
+	struct entry entry = { .key.port = listener->addr.port,
+			       .value = { .id = listener->id, .protocol = listener->protocol } };
+
+	memcpy(entry.key.address, ip, sizeof(entry.key.address));
+	if (is_early)
+		entry.value.flags |= LISTENER_FLAG_EARLY_DISPATCH;
+	if (listener->has_allowlist)
+		entry.value.flags |= LISTENER_FLAG_ALLOWLIST;
+	*vec_push(&entries->list) = entry;
+}
+
+/* The loopback's own are left out: nobody comes from outside to them. */
+static bool read_address(const struct ifaddrs *from, struct addr *addr)
+{
+	struct sockaddr_storage sa = { 0 };
+	size_t len;
+
+	if (!from->ifa_addr)
+		return false;
+	if (from->ifa_addr->sa_family == AF_INET)
+		len = sizeof(struct sockaddr_in);
+	else if (from->ifa_addr->sa_family == AF_INET6)
+		len = sizeof(struct sockaddr_in6);
+	else
+		return false;
+	memcpy(&sa, from->ifa_addr, len);
+	return addr_from_sockaddr(&sa, addr) == 0;
+}
+
+static void add_each_address(struct entries *entries, const struct datapath_listener *listener,
+			     const struct ifaddrs *first)
+{
+	for (const struct ifaddrs *at = first; at; at = at->ifa_next) {
+		struct addr addr;
+
+		if (!read_address(at, &addr) || addr_is_v4(&addr) != addr_is_v4(&listener->addr) ||
+		    entries->list.len >= LISTENER_KEYS_MAX)
+			continue;
+		add(entries, listener, addr.ip, true);
+	}
+}
+
+static void list_entries(const struct datapath *dp, struct entries *entries)
+{
+	struct ifaddrs *first = NULL;
+
+	if (dp->wants_early_dispatch && getifaddrs(&first))
+		first = NULL;
+	/* Listeners on one address come last, and so keep their entry. */
+	for (size_t i = 0; i < dp->listener_count; i++)
+		if (listeners_is_every_address(&dp->listeners[i].addr))
+			add_each_address(entries, &dp->listeners[i], first);
+	for (size_t i = 0; i < dp->listener_count; i++) {
+		const struct datapath_listener *listener = &dp->listeners[i];
+		bool is_every = listeners_is_every_address(&listener->addr);
+
+		add(entries, listener, listener->addr.ip, dp->wants_early_dispatch && !is_every);
+	}
+	if (first)
+		freeifaddrs(first);
+}
+
+static bool is_wanted(const struct entries *entries, const struct listener_key *key)
+{
+	for (size_t i = 0; i < entries->list.len; i++)
+		if (memcmp(&entries->list.at[i].key, key, sizeof(*key)) == 0)
+			return true;
+	return false;
+}
+
+/* What an earlier agent, or an address that went, left behind; the walk starts anew after each. */
+static void remove_others(int fd, const struct entries *entries)
+{
+	struct listener_key key, *last = NULL;
+
+	for (int i = 0; i < 2 * LISTENER_KEYS_MAX && bpf_map_get_next_key(fd, last, &key) == 0;
+	     i++) {
+		last = &key;
+		if (is_wanted(entries, &key))
+			continue;
+		bpf_map_delete_elem(fd, &key);
+		last = NULL;
+	}
+}
+
+int datapath_update_addresses(struct datapath *dp, struct err *err)
+{
+	int fd = dp->map_fds[MAP_LISTENERS];
+	struct entries entries = { 0 };
+	int code = 0;
+
+	list_entries(dp, &entries);
+	remove_others(fd, &entries);
+	for (size_t i = 0; i < entries.list.len && code == 0; i++)
+		if (bpf_map_update_elem(fd, &entries.list.at[i].key, &entries.list.at[i].value,
+					BPF_ANY))
+			code = err_set_os(err, -errno, "cannot write map 'listeners'");
+	vec_release(&entries.list);
+	return code;
+}
