@@ -126,7 +126,11 @@ class Ground(Site):
         return self.metrics()["sluice_" + name]
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.proxy_pid}/fd"))
+        """But for those of connections to endpoints, which may wait for the next request."""
+        return len(os.listdir(f"/proc/{self.proxy_pid}/fd")) - self.gauge("upstream_connections_active")
+
+    def assert_descriptors(self, wanted):
+        poll(f"{wanted} descriptors", lambda: self.descriptors() <= wanted, 5, 0.05)
 
     def memory(self, what="VmRSS"):
         with open(f"/proc/{self.proxy_pid}/status", encoding="ascii") as file:
