@@ -107,6 +107,7 @@ static int open_datapath(struct steering *steering, const struct interfaces *int
 		.listener_count = agent->listeners.count,
 		.worker_cpus = agent->worker_cpus,
 		.worker_count = agent->worker_count,
+		.wants_early_dispatch = agent->options->early_dispatch != EARLY_DISPATCH_OFF,
 	};
 
 	for (size_t i = 0; i < agent->listeners.count; i++) {
@@ -154,6 +155,39 @@ static void say_interfaces(const struct steering *steering)
 	}
 }
 
+static void say_early_dispatch(const struct steering *steering)
+{
+	const char *reason = datapath_early_text(steering->datapath);
+
+	if (datapath_is_early(steering->datapath))
+		log_info("agent", "early dispatch: XDP answers SYNs");
+	else if (reason[0])
+		log_info("agent", "no early dispatch: %s", reason);
+}
+
+/* The key before stays good: who has been answered with it may take his time. */
+static void on_keys_due(struct loop_timer *timer)
+{
+	struct steering *steering = CONTAINER_OF(timer, struct steering, keys_timer);
+	struct loop *loop = &steering->agent->loop;
+	struct err err = { 0 };
+
+	if (datapath_rotate_keys(steering->datapath, &err))
+		log_warning("agent", "cookies keep their key: %s", err.text);
+	loop_timer_set(loop, timer, loop->now_ms + DATAPATH_KEYS_EVERY_MS);
+}
+
+static void on_addresses_due(struct loop_timer *timer)
+{
+	struct steering *steering = CONTAINER_OF(timer, struct steering, addresses_timer);
+	struct loop *loop = &steering->agent->loop;
+	struct err err = { 0 };
+
+	if (datapath_update_addresses(steering->datapath, &err))
+		log_warning("agent", "new addresses are not dispatched early: %s", err.text);
+	loop_timer_set(loop, timer, loop->now_ms + STEERING_ADDRESSES_EVERY_MS);
+}
+
 static void on_workers_due(struct loop_timer *timer)
 {
 	struct steering *steering = CONTAINER_OF(timer, struct steering, timer);
@@ -173,7 +207,10 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 	struct interfaces interfaces = { .count = 0 };
 	int rc;
 
-	*steering = (struct steering){ .agent = agent, .timer.on_due = on_workers_due };
+	*steering = (struct steering){ .agent = agent,
+				       .timer.on_due = on_workers_due,
+				       .keys_timer.on_due = on_keys_due,
+				       .addresses_timer.on_due = on_addresses_due };
 	for (size_t i = 0; i < agent->options->interfaces.len; i++)
 		add_interface(&interfaces, agent->options->interfaces.at[i]);
 	if (interfaces.count == 0)
@@ -193,8 +230,13 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 		return 0;
 	}
 	say_interfaces(steering);
+	say_early_dispatch(steering);
 	set_sockets(steering);
 	loop_timer_set(&agent->loop, &steering->timer, agent->loop.now_ms);
+	loop_timer_set(&agent->loop, &steering->keys_timer,
+		       agent->loop.now_ms + DATAPATH_KEYS_EVERY_MS);
+	loop_timer_set(&agent->loop, &steering->addresses_timer,
+		       agent->loop.now_ms + STEERING_ADDRESSES_EVERY_MS);
 	return 0;
 }
 
@@ -203,6 +245,8 @@ void steering_close(struct steering *steering, bool detaches)
 	if (!steering->agent)
 		return;
 	loop_timer_clear(&steering->agent->loop, &steering->timer);
+	loop_timer_clear(&steering->agent->loop, &steering->keys_timer);
+	loop_timer_clear(&steering->agent->loop, &steering->addresses_timer);
 	if (detaches)
 		datapath_detach(steering->datapath);
 	else

@@ -13,7 +13,11 @@
 #include "datapath/datapath.h"
 #include "event/loop.h"
 
-enum { STEERING_WORKERS_EVERY_MS = 250, STEERING_STALLED_MS = 3000 };
+enum {
+	STEERING_WORKERS_EVERY_MS = 250,
+	STEERING_STALLED_MS = 3000,
+	STEERING_ADDRESSES_EVERY_MS = 5000,
+};
 
 struct agent;
 
@@ -33,6 +37,8 @@ struct steering {
 	struct datapath_worker workers[WORKERS_MAX]; /* as last told to the datapath */
 	struct steering_beat beats[WORKERS_MAX];
 	struct loop_timer timer;
+	struct loop_timer keys_timer;      /* a new key for cookies */
+	struct loop_timer addresses_timer; /* those of this machine, for early dispatch */
 };
 
 /* Opens the datapath and gives it all listening sockets. 0, also where it goes without; -errno. */
