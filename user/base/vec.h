@@ -29,6 +29,10 @@
 	((v)->at = vec_reserve_one((v)->at, (v)->len, &(v)->cap, sizeof(*(v)->at)),                \
 	 &(v)->at[(v)->len++])
 
+/* Room for @count elements in all, so that they can be pushed without another allocation. */
+#define vec_reserve(v, count)                                                                      \
+	((v)->at = vec_reserve_all((v)->at, &(v)->cap, (count), sizeof(*(v)->at)))
+
 #define vec_release(v) (mem_free((v)->at), (v)->at = NULL, (v)->len = (v)->cap = 0)
 
 /* Room for one more element behind @len of them; that room is zeroed. */
@@ -40,6 +44,15 @@ static inline void *vec_reserve_one(void *at, size_t len, size_t *cap, size_t si
 	}
 	__builtin_memset((char *)at + len * size_bytes, 0, size_bytes);
 	return at;
+}
+
+/* Room for @count elements; what is new is not zeroed. */
+static inline void *vec_reserve_all(void *at, size_t *cap, size_t count, size_t size_bytes)
+{
+	if (count <= *cap)
+		return at;
+	*cap = count > *cap * 2 ? count : *cap * 2;
+	return mem_resize(at, *cap, size_bytes);
 }
 
 #endif

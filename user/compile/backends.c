@@ -76,9 +76,11 @@ static bool is_named(const struct object *object, struct str namespace, struct s
 	return str_eq(object->name, name) && str_eq(object->namespace, namespace);
 }
 
-/* Services and Ingresses are sorted alike, so the next Service is often the one. */
-static const struct object *find_service(struct build *build,
-					 const struct build_reference *reference)
+/*
+ * The position of the Service in the set, or SEEN_NONE. Services and Ingresses are sorted alike, so
+ * the next Service is often the one.
+ */
+static uint32_t find_service(struct build *build, const struct build_reference *reference)
 {
 	const struct object *const *services = build->set->of[OBJECT_KIND_SERVICE].at;
 	size_t count = build->set->of[OBJECT_KIND_SERVICE].count;
@@ -88,21 +90,23 @@ static const struct object *find_service(struct build *build,
 		next = object_set_position(build->set, OBJECT_KIND_SERVICE, reference->namespace,
 					   reference->service);
 	if (next >= count)
-		return NULL;
+		return SEEN_NONE;
 	build->next_service = next + 1;
-	return services[next];
+	return (uint32_t)next;
 }
 
 /* Finds Service and port of @reference, or says in its fault why there are none. */
 static void resolve(struct build *build, struct build_reference *reference,
-		    struct model_backend *backend)
+		    struct model_backend *backend, uint32_t *position)
 {
 	struct arena *arena = &build->model->arena;
 	char room[PORT_TEXT_MAX];
 	struct str port = port_text(&reference->port, room);
-	const struct object *object = find_service(build, reference);
+	const struct object *object;
 	bool other;
 
+	*position = find_service(build, reference);
+	object = *position == SEEN_NONE ? NULL : build->set->of[OBJECT_KIND_SERVICE].at[*position];
 	backend->object = object;
 	if (!object) {
 		fault(reference, "MissingService", field_name,
@@ -118,6 +122,9 @@ static void resolve(struct build *build, struct build_reference *reference,
 				   STR_ARG(reference->service)));
 		return;
 	}
+	/* Its own texts: a backend may outlive the Ingress that named it first. */
+	backend->namespace = object->namespace;
+	backend->service = object->name;
 	backend->service_port = find_port(&object->service, &reference->port, &other);
 	if (backend->service_port)
 		return;
@@ -146,8 +153,8 @@ static uint32_t id_of(struct build *build, const struct model_backend *backend)
 	return ids_get(&build->compiler->backend_ids, buf_str(name));
 }
 
-/* The backend with that id, added where the model does not have it. */
-static uint32_t backend_with_id(struct build *build, const struct model_backend *backend)
+uint32_t backends_add(struct build *build, const struct model_backend *backend,
+		      struct backend_origin origin)
 {
 	struct compiler *compiler = build->compiler;
 
@@ -155,6 +162,7 @@ static uint32_t backend_with_id(struct build *build, const struct model_backend 
 		vec_push(&compiler->backend_of_id);
 	if (!compiler->backend_of_id.at[backend->id]) {
 		*vec_push(&build->model->backends) = *backend;
+		*vec_push(&compiler->now->backends) = origin;
 		compiler->backend_of_id.at[backend->id] = (uint32_t)build->model->backends.len;
 	}
 	return compiler->backend_of_id.at[backend->id] - 1;
@@ -164,19 +172,20 @@ static void add_reference(struct build *build, struct build_reference *reference
 {
 	struct model_backend backend = { .namespace = reference->namespace,
 					 .service = reference->service };
+	struct backend_origin origin = { .before = MODEL_NONE };
 	struct object_port port = reference->port;
 	char room[PORT_TEXT_MAX];
 
-	resolve(build, reference, &backend);
+	resolve(build, reference, &backend, &origin.service);
 	if (backend.service_port)
 		port = (struct object_port){ .number = backend.service_port->port };
 	backend.port = port_text(&port, room);
 	if (!port.name.at)
-		backend.port = arena_copy(&build->model->arena, backend.port);
+		backend.port = arena_copy(&build->compiler->texts, backend.port);
 	backend.id = id_of(build, &backend);
 	reference->backend = MODEL_NONE;
 	if (backend.id != IDS_NONE)
-		reference->backend = backend_with_id(build, &backend);
+		reference->backend = backends_add(build, &backend, origin);
 	else
 		fault(reference, "TooManyBackends", ".service", STR("no backend id is left"));
 }
@@ -288,7 +297,7 @@ static void groups_reset(struct service_groups *groups, size_t count)
 static void count_backends(struct compiler *compiler, uint32_t *group_of_backend)
 {
 	struct service_groups *groups = &compiler->service_groups;
-	const struct model *model = &compiler->model;
+	const struct model *model = &compiler->now->model;
 	uint32_t first = 0;
 
 	for (size_t i = 0; i < model->backends.len; i++) {
@@ -313,7 +322,7 @@ static void count_backends(struct compiler *compiler, uint32_t *group_of_backend
 void backends_group(struct compiler *compiler)
 {
 	struct service_groups *groups = &compiler->service_groups;
-	const struct model *model = &compiler->model;
+	const struct model *model = &compiler->now->model;
 	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
 
 	groups_reset(groups, model->backends.len);

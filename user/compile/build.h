@@ -2,7 +2,9 @@
 /*
  * build: what the steps of a compilation share. Private to compile/.
  *
+ *   seen.c      which objects are the same as in the generation before
  *   select.c    which Ingresses are ours, oldest first; the settings of their classes
+ *   keep.c      what the generation before made of an Ingress, taken over where it still holds
  *   routes.c    rules → vhosts and routes; who wins a conflict
  *   backends.c  Service names and ports → backends
  *   certs.c     TLS entries → server names and certificates
@@ -17,6 +19,7 @@
 #include "compile/compile.h"
 #include "compile/ids.h"
 #include "compile/lookup.h"
+#include "compile/seen.h"
 #include "compile/settings.h"
 
 /* ------------------------------------------------- kept between generations */
@@ -27,7 +30,8 @@ struct cert_entry {
 	struct str namespace, name;
 	uint64_t hash;
 	uint64_t serial;      /* of the Secret when it was checked; 0: check again */
-	uint64_t round;       /* the last compilation that asked for it */
+	uint64_t round;       /* the last compilation that asked for it... */
+	uint32_t position;    /* ...and where in the set the Secret stood; or SEEN_NONE */
 	const char *reason;   /* of the finding; NULL: a good pair */
 	struct str complaint; /* why it is not good */
 	const char *field;    /* of the Secret that is to blame... */
@@ -77,10 +81,69 @@ struct endpoint_mark {
 	uint8_t flags;         /* of the record */
 };
 
-/* The objects of one kind that compile_routes has seen. */
-struct seen_objects {
-	const struct object **at;
-	size_t count;
+/*
+ * A host that a rule or a TLS entry names, found by the number that stays with its name: what is
+ * worked out from the name alone, and what this compilation knows of it.
+ */
+struct known_host {
+	uint64_t born;          /* as ids has it: a younger name under this number has another */
+	uint64_t dispatch_hash; /* key in the map `hosts` */
+	uint64_t vhost_round;   /* the compilation that vhost belongs to */
+	uint64_t tls_round;     /* and tls_host */
+	uint64_t id_round;      /* the last one that used host_id */
+	uint64_t sorted_round;  /* the last one that found it among the sorted hosts */
+	uint32_t vhost, tls_host;
+	uint32_t host_id;
+	uint16_t worker_first;
+	bool is_placed; /* dispatch_hash and worker_first are known */
+};
+
+/* What is sorted: small, and the hosts stay where they are. */
+struct sorted_host {
+	uint64_t hash;
+	uint32_t number; /* of the host */
+	uint32_t vhost;  /* of two that hash alike the older comes first */
+};
+
+/*
+ * What one Ingress of ours became. All that it alone added stands side by side in the model, so a
+ * later generation can take it over piece by piece (keep.c).
+ */
+struct unit {
+	const struct object *object;
+	int64_t created_s;
+	uint32_t class;  /* index into classes */
+	uint32_t policy; /* in the model */
+	uint32_t vhost_first, vhost_count;
+	uint32_t route_first, route_count;
+	uint32_t tls_first, tls_count;
+	uint32_t secret_first, secret_count;
+	uint32_t before;  /* the unit that it was taken over from, or MODEL_NONE */
+	bool is_plain;    /* it found nothing of others in its way, and no cause for complaint */
+	bool has_shared;  /* others added to a vhost that it made */
+	bool is_laid_out; /* its vhosts in the image are those of the image before */
+};
+
+/* A Secret that a unit asked for. */
+struct unit_secret {
+	struct cert_entry *entry;
+	uint64_t serial;
+};
+
+/* Where the Service of a backend stands in the set, and the backend in the generation before. */
+struct backend_origin {
+	uint32_t service; /* or SEEN_NONE */
+	uint32_t before;  /* or MODEL_NONE: made anew */
+};
+
+/* One generation, as the next one finds it. */
+struct compiled {
+	struct model model;
+	struct VEC(struct unit) units;          /* oldest Ingress first */
+	struct VEC(uint32_t) unit_of;           /* by Ingress of the set; MODEL_NONE: others' */
+	struct VEC(struct unit_secret) secrets; /* unit after unit */
+	struct VEC(struct cert_entry *) tls_secrets; /* by TLS host of the model; may be NULL */
+	struct VEC(struct backend_origin) backends;  /* by backend of the model */
 };
 
 struct compiler {
@@ -93,14 +156,23 @@ struct compiler {
 	struct ids backend_ids, endpoint_ids, host_ids;
 	struct VEC(struct host_value) host_values; /* by host id: as last planned */
 	struct cert_cache cert_cache;
-	struct seen_objects seen[OBJECT_KIND_COUNT];
-	struct model model;
+	struct seen seen[OBJECT_KIND_COUNT];
+	struct compiled compiled[2];
+	struct compiled *now, *before; /* the two of them; before has no units: nothing is kept */
 	bool has_model;
-	struct buf name; /* room for one */
+	uint64_t round;        /* counts calls of compile_routes */
+	struct arena texts;    /* of models, for as long as units that use them are taken over */
+	size_t texts_at_first; /* its size when last nothing was taken over */
+	struct ids host_names; /* numbers of hosts, never of the same name twice */
+	struct image_writer *image_writer;
+	size_t image_texts_at_first;
+	struct VEC(struct known_host) known_hosts;   /* by number of the host */
+	struct VEC(struct sorted_host) sorted_hosts; /* as last planned */
+	struct buf name;                             /* room for one */
 	struct service_groups service_groups;
 
 	/* good during one call; kept for their memory */
-	struct lookup vhost_table, route_table, policy_table, backend_table, tls_table;
+	struct lookup route_table, policy_table, backend_table;
 	struct VEC(uint32_t) backend_of_id;              /* by backend id: index in the model + 1 */
 	struct VEC(struct endpoint_mark) endpoint_marks; /* by endpoint id */
 	uint64_t endpoints_round, backend_turn;
@@ -118,7 +190,17 @@ struct build_class {
 /* An Ingress of ours. */
 struct build_ingress {
 	const struct object *object;
-	uint32_t class; /* index into classes */
+	uint32_t class;    /* index into classes */
+	uint32_t position; /* in the set */
+	int64_t created_s;
+	uint32_t before; /* its unit in the generation before where object and class are the same */
+};
+
+/* A vhost, as seen by those who come to it after the Ingress that made it. */
+struct vhost_mark {
+	uint32_t ordinal; /* of the last Ingress that named it */
+	bool is_filed;    /* its routes stand in route_table */
+	bool is_shared;   /* it is not one Ingress's alone */
 };
 
 /* What is wrong with a backend; every route that names it says so. */
@@ -152,9 +234,11 @@ struct build {
 	struct VEC(struct build_class) classes;
 	struct VEC(struct build_ingress) ingresses; /* oldest first */
 	struct VEC(struct build_reference) references;
-	uint32_t last_reference;          /* neighbours mostly share it */
-	size_t next_service;              /* in the set: behind the one found last */
-	struct VEC(uint32_t) vhost_marks; /* by vhost: ordinal of the last Ingress that names it */
+	uint32_t last_reference;                   /* neighbours mostly share it */
+	size_t next_service;                       /* in the set: behind the one found last */
+	struct VEC(struct vhost_mark) vhost_marks; /* by vhost */
+	uint32_t tls_wildcard_count;
+	int64_t now_s;
 
 	/* default route of a vhost, of the oldest Ingress that has rules and one; or MODEL_NONE */
 	uint32_t fallback;
@@ -163,7 +247,12 @@ struct build {
 	const struct object *ingress;
 	uint32_t ordinal; /* first = 1 */
 	uint32_t policy;
+	bool is_plain;                       /* as in struct unit, so far */
 	struct VEC(uint32_t) ingress_vhosts; /* the hosts it names, as vhosts, each once */
+
+	/* what is taken over */
+	struct VEC(uint32_t) backend_map; /* by backend of before: now, or MODEL_NONE: not yet */
+	struct VEC(uint32_t) policy_map;
 
 	/* certificates for whatever host, shown for the names that they cover themselves */
 	struct VEC(struct build_nameless) nameless_certs;
@@ -184,6 +273,12 @@ uint32_t build_policy(struct build *build, const struct model_policy *policy);
 /* Why @winner is before @loser: "is older", "comes first by name". */
 const char *build_why_first(const struct object *winner, const struct object *loser);
 
+/* The number of @host, by which known_hosts has it. "" is the catch-all. */
+uint32_t build_host_number(struct build *build, struct str host);
+
+/* Files the routes of a vhost that was taken over, for those who add to it. */
+void routes_file_vhost(struct build *build, uint32_t vhost);
+
 /* The names under which ids are kept. */
 void backend_name(struct buf *out, struct str namespace, struct str service, struct str port);
 enum { ENDPOINT_NAME_BYTES = 18 }; /* address, then port, low byte first */
@@ -199,16 +294,40 @@ void routes_add_class_default(struct build *build);
 /* backends.c: the backend of @wanted; complains about what is missing as of @source. */
 uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 		      const struct model_source *source);
+/* The backend with the id of @backend, added where the model does not have it. */
+uint32_t backends_add(struct build *build, const struct model_backend *backend,
+		      struct backend_origin origin);
 /* The group of a Service, or LOOKUP_NONE. */
 uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
 			     struct str service);
 /* Files the backends of the model by Service, for compile_endpoints. */
 void backends_group(struct compiler *compiler);
 
+/* Route @index is a default of a vhost: the class may fall back on it. */
+void routes_note_default(struct build *build, uint32_t index);
+
+/* Adds a vhost, or a TLS host, of which there is none yet. Their indices. */
+uint32_t routes_new_vhost(struct build *build, const struct model_vhost *vhost);
+uint32_t certs_new_tls_host(struct build *build, const struct model_tls_host *tls_host);
+
+/*
+ * keep.c: takes over what became of the Ingress in the generation before, with the same result as
+ * if it were compiled again. False, and nothing done, where something else than the Ingress itself
+ * may have changed what becomes of it.
+ */
+bool keep_ingress(struct build *build, const struct build_ingress *ingress);
+/* Before the first: what of the backends and policies of before there is to be taken. */
+void keep_init(struct build *build);
+
 /* certs.c: TLS entries of the Ingress at hand; then what concerns all of them. */
 void certs_add_ingress(struct build *build);
 void certs_finish(struct build *build);
 void cert_cache_release(struct cert_cache *cache);
+/* Whether a Secret is good and the same as when it had @serial, and gives no cause for complaint.
+ */
+bool certs_is_same(const struct build *build, const struct cert_entry *entry, uint64_t serial);
+/* What is known of a Secret: looked at once in a compilation. */
+void certs_look_at(struct build *build, struct cert_entry *entry);
 
 /* dispatch.c: worker sets, host ids, and the plan. */
 void dispatch_plan(struct build *build, struct plan *plan);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "compile/build.h"
 #include "compile/syntax.h"
 #include "image/key.h"
@@ -47,6 +46,7 @@ static struct cert_entry *entry_new(struct str namespace, struct str name, uint6
 	entry->namespace = arena_copy(&entry->arena, namespace);
 	entry->name = arena_copy(&entry->arena, name);
 	entry->hash = hash;
+	entry->position = SEEN_NONE;
 	return entry;
 }
 
@@ -119,7 +119,9 @@ static void entry_renew(struct cert_entry *entry)
 {
 	struct cert_entry old = *entry;
 
-	*entry = (struct cert_entry){ .hash = old.hash, .round = old.round, .cert = MODEL_NONE };
+	*entry = (struct cert_entry){
+		.hash = old.hash, .round = old.round, .position = old.position, .cert = MODEL_NONE
+	};
 	arena_init(&entry->arena, CERT_ENTRY_CHUNK_BYTES);
 	entry->namespace = arena_copy(&entry->arena, old.namespace);
 	entry->name = arena_copy(&entry->arena, old.name);
@@ -172,32 +174,52 @@ static void complain_at_secret(struct build *build, const struct cert_entry *ent
 		     STR_ARG(entry->name), STR_ARG(entry->complaint));
 }
 
-/* What is known of a Secret, checked in this round or found unchanged since it was. */
-static const struct cert_entry *look_at_secret(struct build *build, struct str namespace,
-					       struct str name)
+/* Where the Secret stands now, if it is the same as when it was last looked at. */
+static uint32_t same_position(const struct build *build, const struct cert_entry *entry)
+{
+	const struct seen *seen = &build->compiler->seen[OBJECT_KIND_SECRET];
+
+	if (entry->round + 1 != build->compiler->cert_cache.round ||
+	    entry->position >= seen->to.len)
+		return SEEN_NONE;
+	return seen->to.at[entry->position];
+}
+
+static const struct object *find_secret(struct build *build, struct cert_entry *entry)
+{
+	uint32_t position = same_position(build, entry);
+	size_t count = build->set->of[OBJECT_KIND_SECRET].count;
+
+	if (position == SEEN_NONE)
+		position = (uint32_t)object_set_position(build->set, OBJECT_KIND_SECRET,
+							 entry->namespace, entry->name);
+	entry->position = position < count ? position : SEEN_NONE;
+	return position < count ? build->set->of[OBJECT_KIND_SECRET].at[position] : NULL;
+}
+
+void certs_look_at(struct build *build, struct cert_entry *entry)
 {
 	struct cert_cache *cache = &build->compiler->cert_cache;
-	struct cert_entry *entry = find_or_add_entry(build, namespace, name);
 	const struct object *secret;
 	struct model_cert *cert;
 
 	if (entry->round == cache->round)
-		return entry;
+		return;
+	secret = find_secret(build, entry);
 	entry->round = cache->round;
 	entry->cert = MODEL_NONE;
-	secret = object_set_find(build->set, OBJECT_KIND_SECRET, namespace, name);
 	if (!secret || !secret->serial || entry->serial != secret->serial)
 		entry_renew(entry);
 	if (!secret) {
 		refuse(entry, "MissingSecret", "does not exist");
-		return entry;
+		return;
 	}
 	if (!entry->serial)
 		check_secret(&build->compiler->options, entry, secret);
 	entry->serial = secret->serial;
 	if (entry->reason) {
 		complain_at_secret(build, entry, secret);
-		return entry;
+		return;
 	}
 	entry->cert = (uint32_t)build->model->certs.len;
 	cert = vec_push(&build->model->certs);
@@ -205,52 +227,78 @@ static const struct cert_entry *look_at_secret(struct build *build, struct str n
 	cert->chain = object_pairs_find(secret->secret.data, key_chain);
 	cert->key = object_pairs_find(secret->secret.data, key_private);
 	cert->facts = entry->facts;
+}
+
+/* What is known of a Secret, checked in this round or found unchanged since it was. */
+static struct cert_entry *look_at_secret(struct build *build, struct str namespace, struct str name)
+{
+	struct cert_entry *entry = find_or_add_entry(build, namespace, name);
+
+	certs_look_at(build, entry);
 	return entry;
+}
+
+static bool is_expired(const struct build *build, const struct cert_entry *entry)
+{
+	return entry->facts.not_after_s && entry->facts.not_after_s < build->now_s;
+}
+
+static bool is_early(const struct build *build, const struct cert_entry *entry)
+{
+	return entry->facts.not_before_s > build->now_s;
+}
+
+bool certs_is_same(const struct build *build, const struct cert_entry *entry, uint64_t serial)
+{
+	bool is_looked_at = entry->round == build->compiler->cert_cache.round;
+
+	return serial && entry->serial == serial && !entry->reason &&
+	       (is_looked_at || same_position(build, entry) != SEEN_NONE) &&
+	       !is_expired(build, entry) && !is_early(build, entry);
 }
 
 /* Says where it is named what is wrong with a Secret, or will be before long. */
 static void complain_secret(struct build *build, const struct cert_entry *entry,
 			    const struct finding_place *place)
 {
-	int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S);
-
 	if (entry->reason)
 		findings_add(build->findings, FINDING_ERROR, entry->reason, place,
 			     "secret '%.*s' %.*s", STR_ARG(entry->name), STR_ARG(entry->complaint));
-	else if (entry->facts.not_after_s && entry->facts.not_after_s < now_s)
+	else if (is_expired(build, entry))
 		findings_add(build->findings, FINDING_WARNING, "CertificateExpired", place,
 			     "certificate of secret '%.*s' has expired", STR_ARG(entry->name));
-	else if (entry->facts.not_before_s > now_s)
+	else if (is_early(build, entry))
 		findings_add(build->findings, FINDING_WARNING, "CertificateNotYetValid", place,
 			     "certificate of secret '%.*s' is not valid yet", STR_ARG(entry->name));
 }
 
 /* ------------------------------------------------------------ server names */
 
-static struct model_tls_host *find_tls_host(const struct build *build, struct str host,
-					    uint64_t hash)
+uint32_t certs_new_tls_host(struct build *build, const struct model_tls_host *tls_host)
 {
-	uint32_t at = 0, index;
+	struct known_host *known = &build->compiler->known_hosts.at[tls_host->number];
+	uint32_t index = (uint32_t)build->model->tls_hosts.len;
 
-	while ((index = lookup_next(&build->compiler->tls_table, hash, &at)) != LOOKUP_NONE) {
-		if (str_eq(build->model->tls_hosts.at[index].host, host))
-			return &build->model->tls_hosts.at[index];
-	}
-	return NULL;
+	known->tls_round = build->compiler->round;
+	known->tls_host = index;
+	*vec_push(&build->model->tls_hosts) = *tls_host;
+	vec_push(&build->compiler->now->tls_secrets);
+	build->tls_wildcard_count += host_key_is_wildcard(tls_host->host);
+	return index;
 }
 
-static struct model_tls_host *find_or_add_tls_host(struct build *build, struct str host)
+/* @arena: where @host is copied to; NULL: it lives as long as the Ingress at hand. */
+static uint32_t find_or_add_tls_host(struct build *build, struct str host, struct arena *arena)
 {
-	uint64_t hash = siphash(build->compiler->hash_key, host);
-	struct model_tls_host *found = find_tls_host(build, host, hash);
+	uint32_t number = build_host_number(build, host);
+	const struct known_host *known = &build->compiler->known_hosts.at[number];
+	struct model_tls_host tls_host = { .host = host, .cert = MODEL_NONE, .number = number };
 
-	if (found)
-		return found;
-	lookup_add(&build->compiler->tls_table, hash, (uint32_t)build->model->tls_hosts.len);
-	found = vec_push(&build->model->tls_hosts);
-	found->host = host;
-	found->cert = MODEL_NONE;
-	return found;
+	if (known->tls_round == build->compiler->round)
+		return known->tls_host;
+	if (arena)
+		tls_host.host = arena_copy(arena, host);
+	return certs_new_tls_host(build, &tls_host);
 }
 
 /* RFC 6125 6.4.3: "*.example.com" covers one label more, and a name covers itself. */
@@ -281,19 +329,24 @@ static bool is_covered(const struct model_cert_facts *facts, struct str host)
 struct tls_entry {
 	const struct object_tls *tls;
 	uint32_t cert; /* MODEL_NONE: the default one */
-	const struct cert_entry *secret;
+	struct cert_entry *secret;
+	struct arena *arena; /* where the host at hand is to be kept, or NULL */
 };
 
 static void claim_host(struct build *build, const struct tls_entry *entry, struct str host,
 		       const struct finding_place *place)
 {
-	struct model_tls_host *tls_host = find_or_add_tls_host(build, host);
+	uint32_t index = find_or_add_tls_host(build, host, entry->arena);
+	struct model_tls_host *tls_host = &build->model->tls_hosts.at[index];
 	const struct object *winner = tls_host->object;
 	struct str shown = host.len ? host : STR("*");
 
+	if (winner && winner != build->ingress)
+		build->is_plain = false;
 	if (!winner || (tls_host->cert == MODEL_NONE && entry->cert != MODEL_NONE)) {
 		tls_host->object = build->ingress;
 		tls_host->cert = entry->cert;
+		build->compiler->now->tls_secrets.at[index] = entry->secret;
 		if (entry->cert != MODEL_NONE && host.len &&
 		    !is_covered(&entry->secret->facts, host))
 			findings_add(build->findings, FINDING_WARNING, "CertificateMismatch", place,
@@ -308,7 +361,7 @@ static void claim_host(struct build *build, const struct tls_entry *entry, struc
 	}
 }
 
-static void claim_listed_host(struct build *build, const struct tls_entry *entry, uint32_t index)
+static void claim_listed_host(struct build *build, struct tls_entry *entry, uint32_t index)
 {
 	struct str host = entry->tls->hosts[index], key;
 	struct finding_place place =
@@ -324,8 +377,7 @@ static void claim_listed_host(struct build *build, const struct tls_entry *entry
 		findings_add(build->findings, FINDING_ERROR, "InvalidHost", &place, "%s", err.text);
 		return;
 	}
-	if (key.at == room)
-		key = arena_copy(&build->model->arena, key);
+	entry->arena = key.at == room ? &build->compiler->texts : NULL;
 	claim_host(build, entry, key, &place);
 }
 
@@ -346,6 +398,7 @@ static void claim_all_hosts(struct build *build, const struct tls_entry *entry)
 	}
 	if (!is_catch_all)
 		return;
+	build->is_plain = false;
 	claim_host(build, entry, STR(""), &place);
 	if (entry->cert != MODEL_NONE)
 		*vec_push(&build->nameless_certs) =
@@ -363,6 +416,8 @@ static void add_tls_entry(struct build *build, const struct object_tls *tls)
 
 		entry.secret = look_at_secret(build, build->ingress->namespace, entry.tls->secret);
 		entry.cert = entry.secret->cert;
+		*vec_push(&build->compiler->now->secrets) =
+			(struct unit_secret){ entry.secret, entry.secret->serial };
 		complain_secret(build, entry.secret, &place);
 	}
 	for (uint32_t i = 0; i < entry.tls->host_count; i++)
@@ -389,13 +444,14 @@ static void show_nameless(struct build *build)
 
 		for (uint32_t n = 0; n < facts->name_count; n++) {
 			struct model_tls_host *tls_host;
+			uint32_t index;
 			char room[HOST_KEY_MAX];
 			struct str key;
 
 			if (host_key_of_rule(facts->names[n], room, &key) < 0)
 				continue;
-			tls_host =
-				find_or_add_tls_host(build, arena_copy(&build->model->arena, key));
+			index = find_or_add_tls_host(build, key, &build->model->arena);
+			tls_host = &build->model->tls_hosts.at[index];
 			if (tls_host->cert != MODEL_NONE)
 				continue;
 			tls_host->cert = nameless->cert;
@@ -434,21 +490,25 @@ static void set_default_cert(struct build *build)
 	build->model->default_cert = entry->cert;
 }
 
-static bool has_tls(const struct build *build, struct str host)
+static bool has_tls(const struct build *build, const struct model_vhost *vhost)
 {
-	struct siphash_key key = build->compiler->hash_key;
+	const struct compiler *compiler = build->compiler;
 	char room[HOST_KEY_MAX + 1];
-	struct str parent;
+	struct str host = vhost->host, parent;
+	uint32_t number;
 
-	if (find_tls_host(build, host, siphash(key, host)))
+	if (compiler->known_hosts.at[vhost->number].tls_round == compiler->round)
 		return true;
+	if (!build->tls_wildcard_count)
+		return false;
 	parent = host_key_parent(host);
 	if (host_key_is_wildcard(host) || parent.len == 0 || parent.len + 2 > sizeof(room))
 		return false;
 	memcpy(room, "*.", 2);
 	memcpy(room + 2, parent.at, parent.len);
 	parent = str_of(room, parent.len + 2);
-	return find_tls_host(build, parent, siphash(key, parent));
+	number = ids_find(&compiler->host_names, parent);
+	return number != IDS_NONE && compiler->known_hosts.at[number].tls_round == compiler->round;
 }
 
 void certs_finish(struct build *build)
@@ -456,7 +516,6 @@ void certs_finish(struct build *build)
 	show_nameless(build);
 	set_default_cert(build);
 	for (size_t i = 0; i < build->model->vhosts.len && build->model->tls_hosts.len; i++)
-		build->model->vhosts.at[i].has_tls =
-			has_tls(build, build->model->vhosts.at[i].host);
+		build->model->vhosts.at[i].has_tls = has_tls(build, &build->model->vhosts.at[i]);
 	drop_unused(&build->compiler->cert_cache);
 }

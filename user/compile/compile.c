@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "compile/build.h"
 #include "image/certs.h"
@@ -15,6 +16,10 @@
 
 enum {
 	HOST_ID_LIMIT = 1 << 20,
+	TEXTS_CHUNK_BYTES = 64 << 10,
+	/* Texts of what is gone may be so many bytes, and a quarter of all, before they are
+	   dropped. */
+	TEXTS_WASTE_BYTES = 1 << 20,
 	FIELD_MAX = 256,
 	GROUPS_CHUNK_BYTES = 64 << 10,
 };
@@ -60,7 +65,13 @@ struct compiler *compiler_new(const struct compile_options *options)
 		 COMPILE_ID_KEPT_GENERATIONS);
 	ids_init(&compiler->host_ids, compiler->hash_key, HOST_ID_LIMIT,
 		 COMPILE_ID_KEPT_GENERATIONS);
-	model_init(&compiler->model);
+	ids_init(&compiler->host_names, compiler->hash_key, IDS_NONE, COMPILE_ID_KEPT_GENERATIONS);
+	arena_init(&compiler->texts, TEXTS_CHUNK_BYTES);
+	compiler->now = &compiler->compiled[0];
+	compiler->before = &compiler->compiled[1];
+	model_init(&compiler->now->model);
+	model_init(&compiler->before->model);
+	compiler->image_writer = image_writer_new(0, options->table_key);
 	arena_init(&compiler->service_groups.arena, GROUPS_CHUNK_BYTES);
 	buf_init(&compiler->name, 0);
 	return compiler;
@@ -68,11 +79,9 @@ struct compiler *compiler_new(const struct compile_options *options)
 
 static void tables_release(struct compiler *compiler)
 {
-	lookup_release(&compiler->vhost_table);
 	lookup_release(&compiler->route_table);
 	lookup_release(&compiler->policy_table);
 	lookup_release(&compiler->backend_table);
-	lookup_release(&compiler->tls_table);
 	lookup_release(&compiler->service_groups.table);
 	vec_release(&compiler->service_groups.groups);
 	vec_release(&compiler->service_groups.backends);
@@ -81,6 +90,18 @@ static void tables_release(struct compiler *compiler)
 	vec_release(&compiler->backend_of_id);
 	vec_release(&compiler->endpoint_marks);
 	vec_release(&compiler->host_values);
+	vec_release(&compiler->known_hosts);
+	vec_release(&compiler->sorted_hosts);
+}
+
+static void compiled_release(struct compiled *compiled)
+{
+	model_release(&compiled->model);
+	vec_release(&compiled->units);
+	vec_release(&compiled->unit_of);
+	vec_release(&compiled->secrets);
+	vec_release(&compiled->tls_secrets);
+	vec_release(&compiled->backends);
 }
 
 void compiler_free(struct compiler *compiler)
@@ -88,10 +109,14 @@ void compiler_free(struct compiler *compiler)
 	if (!compiler)
 		return;
 	for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++)
-		mem_free(compiler->seen[kind].at);
+		seen_release(&compiler->seen[kind]);
 	tables_release(compiler);
 	cert_cache_release(&compiler->cert_cache);
-	model_release(&compiler->model);
+	compiled_release(compiler->now);
+	compiled_release(compiler->before);
+	image_writer_free(compiler->image_writer);
+	arena_release(&compiler->texts);
+	ids_release(&compiler->host_names);
 	ids_release(&compiler->backend_ids);
 	ids_release(&compiler->endpoint_ids);
 	ids_release(&compiler->host_ids);
@@ -102,7 +127,7 @@ void compiler_free(struct compiler *compiler)
 
 const struct model *compiler_model(const struct compiler *compiler)
 {
-	return compiler->has_model ? &compiler->model : NULL;
+	return compiler->has_model ? &compiler->now->model : NULL;
 }
 
 /* -------------------------------------------------------------- the output */
@@ -114,10 +139,10 @@ void compile_output_init(struct compile_output *output)
 
 static void output_reset_routes(struct compile_output *output)
 {
-	image_writer_free(output->image_writer);
+	mem_free(output->image_bytes);
 	certs_writer_free(output->certs_writer);
 	plan_release(&output->plan);
-	output->image_writer = NULL;
+	output->image_bytes = NULL;
 	output->certs_writer = NULL;
 	output->image = output->certs = str_of(NULL, 0);
 	output->certs_same = false;
@@ -259,65 +284,169 @@ static bool apply_annotations(struct build *build, const struct build_class *cla
 	return !settings.canary;
 }
 
+/* Reads the Ingress at hand as if for the first time. */
+static void compile_ingress(struct build *build, const struct build_ingress *ingress)
+{
+	struct compiled *now = build->compiler->now;
+	size_t finding_count = build->findings->list.len;
+	struct unit unit = { .object = ingress->object,
+			     .created_s = ingress->created_s,
+			     .class = ingress->class,
+			     .vhost_first = (uint32_t)now->model.vhosts.len,
+			     .route_first = (uint32_t)now->model.routes.len,
+			     .tls_first = (uint32_t)now->model.tls_hosts.len,
+			     .secret_first = (uint32_t)now->secrets.len,
+			     .before = MODEL_NONE };
+
+	build->is_plain = true;
+	if (apply_annotations(build, &build->classes.at[ingress->class])) {
+		routes_add_ingress(build);
+		certs_add_ingress(build);
+	}
+	unit.policy = build->policy;
+	unit.vhost_count = (uint32_t)now->model.vhosts.len - unit.vhost_first;
+	unit.route_count = (uint32_t)now->model.routes.len - unit.route_first;
+	unit.tls_count = (uint32_t)now->model.tls_hosts.len - unit.tls_first;
+	unit.secret_count = (uint32_t)now->secrets.len - unit.secret_first;
+	unit.is_plain = build->is_plain && build->findings->list.len == finding_count;
+	*vec_push(&now->units) = unit;
+}
+
 static void add_ingresses(struct build *build)
 {
+	struct compiled *now = build->compiler->now;
+	size_t count = build->set->of[OBJECT_KIND_INGRESS].count;
+
+	vec_reserve(&now->unit_of, count);
+	now->unit_of.len = count;
+	for (size_t i = 0; i < count; i++)
+		now->unit_of.at[i] = MODEL_NONE;
 	for (size_t i = 0; i < build->ingresses.len; i++) {
 		const struct build_ingress *ingress = &build->ingresses.at[i];
 
 		build->ingress = ingress->object;
 		build->ordinal = (uint32_t)i + 1;
-		if (!apply_annotations(build, &build->classes.at[ingress->class]))
-			continue;
-		routes_add_ingress(build);
-		certs_add_ingress(build);
+		now->unit_of.at[ingress->position] = (uint32_t)now->units.len;
+		if (!keep_ingress(build, ingress))
+			compile_ingress(build, ingress);
 	}
 	build->ingress = NULL;
+}
+
+uint32_t build_host_number(struct build *build, struct str host)
+{
+	struct compiler *compiler = build->compiler;
+	uint32_t number = ids_get(&compiler->host_names, host.len ? host : STR("*"));
+	uint64_t born;
+
+	assert(number != IDS_NONE); /* there are not so many names in the memory of a machine */
+	while (compiler->known_hosts.len <= number)
+		vec_push(&compiler->known_hosts);
+	born = compiler->host_names.entries.at[number].born;
+	if (compiler->known_hosts.at[number].born != born)
+		compiler->known_hosts.at[number] =
+			(struct known_host){ .born = born, .host_id = IDS_NONE };
+	return number;
+}
+
+/* --------------------------------------------------------- begin and end */
+
+static void compiled_reset(struct compiled *compiled)
+{
+	model_reset(&compiled->model);
+	compiled->units.len = 0;
+	compiled->unit_of.len = 0;
+	compiled->secrets.len = 0;
+	compiled->tls_secrets.len = 0;
+	compiled->backends.len = 0;
+}
+
+static bool is_wasteful(size_t bytes, size_t at_first)
+{
+	return bytes > at_first + at_first / 4 + TEXTS_WASTE_BYTES;
+}
+
+/*
+ * Whether Ingresses can be taken over at all. Settings of classes reach into each of them; and once
+ * in a while everything is made anew, since texts are only ever added.
+ */
+static bool can_keep(const struct compiler *compiler)
+{
+	return compiler->seen[OBJECT_KIND_INGRESS_CLASS].is_same &&
+	       compiler->seen[OBJECT_KIND_CONFIG_MAP].is_same &&
+	       !is_wasteful(compiler->texts.total_bytes, compiler->texts_at_first) &&
+	       !is_wasteful(image_writer_text_bytes(compiler->image_writer),
+			    compiler->image_texts_at_first);
+}
+
+static void begin_generation(struct compiler *compiler, const struct object_set *set)
+{
+	struct compiled *older = compiler->before;
+
+	compiler->round++;
+	compiler->before = compiler->now;
+	compiler->now = older;
+	compiled_reset(compiler->now);
+	for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+		if (kind != OBJECT_KIND_ENDPOINT_SLICE)
+			seen_look(&compiler->seen[kind], set->of[kind].at, set->of[kind].count);
+	}
+	if (can_keep(compiler))
+		return;
+	compiled_reset(compiler->before);
+	arena_reset(&compiler->texts);
+}
+
+/* What texts are needed at least, where all that there are were needed just now. */
+static void end_generation(struct compiler *compiler, int code)
+{
+	bool was_kept = compiler->before->units.len > 0;
+
+	if (code < 0) {
+		compiled_reset(compiler->before);
+		compiler->now->units.len = compiler->now->unit_of.len = 0;
+	}
+	if (was_kept)
+		return;
+	compiler->texts_at_first = compiler->texts.total_bytes;
+	compiler->image_texts_at_first = image_writer_text_bytes(compiler->image_writer);
 }
 
 static void build_init(struct build *build, struct compiler *compiler, const struct object_set *set)
 {
 	size_t ingress_count = set->of[OBJECT_KIND_INGRESS].count;
 
-	model_reset(&compiler->model);
-	lookup_reset(&compiler->vhost_table, ingress_count);
-	lookup_reset(&compiler->route_table, ingress_count);
+	begin_generation(compiler, set);
+	lookup_reset(&compiler->route_table, 0);
 	lookup_reset(&compiler->policy_table, 0);
-	lookup_reset(&compiler->backend_table, ingress_count);
-	lookup_reset(&compiler->tls_table, 0);
+	lookup_reset(&compiler->backend_table, 0);
 	compiler->backend_of_id.len = 0;
 	compiler->cert_cache.round++;
 	ids_begin(&compiler->backend_ids);
 	ids_begin(&compiler->host_ids);
+	ids_begin(&compiler->host_names);
 	build->compiler = compiler;
 	build->set = set;
-	build->model = &compiler->model;
+	build->model = &compiler->now->model;
 	build->fallback = MODEL_NONE;
+	build->now_s = (int64_t)(clock_wall_ns() / NS_PER_S);
+	vec_reserve(&build->ingresses, ingress_count);
+	keep_init(build);
 }
 
 static void build_release(struct build *build)
 {
 	ids_end(&build->compiler->backend_ids);
 	ids_end(&build->compiler->host_ids);
+	ids_end(&build->compiler->host_names);
 	vec_release(&build->classes);
 	vec_release(&build->ingresses);
 	vec_release(&build->references);
 	vec_release(&build->vhost_marks);
 	vec_release(&build->ingress_vhosts);
 	vec_release(&build->nameless_certs);
-}
-
-/* Remembers which objects were compiled. */
-static void see(struct compiler *compiler, const struct object_set *set)
-{
-	for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
-		struct seen_objects *seen = &compiler->seen[kind];
-		size_t count = kind == OBJECT_KIND_ENDPOINT_SLICE ? 0 : set->of[kind].count;
-
-		seen->at = mem_resize(seen->at, count + 1, sizeof(*seen->at));
-		if (count)
-			memcpy(seen->at, set->of[kind].at, count * sizeof(*seen->at));
-		seen->count = count;
-	}
+	vec_release(&build->backend_map);
+	vec_release(&build->policy_map);
 }
 
 int compile_routes(struct compiler *compiler, const struct object_set *set, uint64_t generation,
@@ -334,12 +463,12 @@ int compile_routes(struct compiler *compiler, const struct object_set *set, uint
 	certs_finish(&build);
 	dispatch_plan(&build, &output->plan);
 	backends_group(compiler);
-	see(compiler, set);
 	compiler->has_model = true;
 	code = write_image(&build, output);
 	if (code == 0)
 		code = write_certs(&build, output);
 	build_release(&build);
+	end_generation(compiler, code);
 	if (code < 0)
 		output_reset_routes(output);
 	return code;

@@ -16,10 +16,11 @@
  *   any other kind      compile_routes(), then compile_endpoints(): it may have
  *                       named new backends
  *
- * Between generations the compiler keeps only what must not change: the ids of
- * backends, endpoints and hosts, which certificates it has checked, and the
- * backends of the last image. The same objects and the same options give the
- * same bytes, except for ids that an earlier generation has taken.
+ * Between generations the compiler keeps what must not change: the ids of backends,
+ * endpoints and hosts; and what spares work: which certificates it has checked, and
+ * what became of each Ingress, so that one that did not change is not read again.
+ * The same objects and the same options give the same bytes, except for ids that an
+ * earlier generation has taken and for where texts lie in the image.
  *
  * One bad object never stops the others: it, or the smallest part of it, is left
  * out and a finding says so. Nothing here logs, opens files or waits.
@@ -98,7 +99,7 @@ struct compile_output {
 	/* by compile_endpoints */
 	struct str endpoints;
 	/* the module's own: what holds the bytes */
-	struct image_writer *image_writer;
+	char *image_bytes;
 	struct certs_writer *certs_writer;
 	struct endpoints_writer *endpoints_writer;
 };
@@ -134,7 +135,7 @@ int compiler_adopt(struct compiler *compiler, struct str image, struct str endpo
 
 /*
  * The model of the last compile_routes, for dumps; NULL before. It borrows texts of the objects:
- * good until the store changes.
+ * good until the store changes or the next compile_routes.
  */
 const struct model *compiler_model(const struct compiler *compiler);
 

@@ -49,23 +49,42 @@ static uint16_t first_worker(uint64_t hash, uint16_t worker_count)
 	return first;
 }
 
+/*
+ * What follows from the name alone is worked out once. The id is asked for by name where the host
+ * was no vhost the last time: it may have been given to another since then.
+ */
+static void place_host(struct compiler *compiler, struct known_host *known, struct str host)
+{
+	if (!known->is_placed) {
+		known->dispatch_hash = hash_of_host(compiler, host);
+		known->worker_first =
+			first_worker(known->dispatch_hash, compiler->options.worker_count);
+		known->is_placed = true;
+	}
+	if (known->id_round + 1 != compiler->round || known->host_id == IDS_NONE)
+		known->host_id = ids_get(&compiler->host_ids, host.len ? host : STR("*"));
+	else
+		ids_touch(&compiler->host_ids, known->host_id);
+	known->id_round = compiler->round;
+}
+
 static void place_vhosts(struct build *build)
 {
-	const struct compiler *compiler = build->compiler;
+	struct compiler *compiler = build->compiler;
 	uint16_t worker_count = compiler->options.worker_count;
 	size_t few = (size_t)worker_count * COMPILE_FEW_HOSTS_PER_WORKER;
 	uint16_t spread = build->model->vhosts.len <= few ? worker_count : 1;
 
 	for (size_t i = 0; i < build->model->vhosts.len; i++) {
 		struct model_vhost *vhost = &build->model->vhosts.at[i];
-		bool is_catch_all = vhost->host.len == 0;
+		struct known_host *known = &compiler->known_hosts.at[vhost->number];
 
-		vhost->dispatch_hash = hash_of_host(compiler, vhost->host);
-		vhost->id =
-			ids_get(&build->compiler->host_ids, is_catch_all ? STR("*") : vhost->host);
+		place_host(compiler, known, vhost->host);
+		vhost->dispatch_hash = known->dispatch_hash;
+		vhost->worker_first = known->worker_first;
+		vhost->id = known->host_id;
 		/* The catch-all stands for any number of hosts. */
-		vhost->worker_spread = is_catch_all ? worker_count : spread;
-		vhost->worker_first = first_worker(vhost->dispatch_hash, worker_count);
+		vhost->worker_spread = vhost->host.len == 0 ? worker_count : spread;
 	}
 }
 
@@ -92,39 +111,88 @@ static struct host_value value_of(struct build *build, const struct model_vhost 
 	return value;
 }
 
-/* What is sorted: small, and the values stay where they are. */
-struct hashed {
-	uint64_t hash;
-	uint32_t vhost; /* of two that hash alike the older comes first */
-};
-
-static int compare_hashed(const void *a, const void *b)
+static int compare_sorted(const void *a, const void *b)
 {
-	const struct hashed *left = a, *right = b;
+	const struct sorted_host *left = a, *right = b;
 
 	if (left->hash != right->hash)
 		return left->hash < right->hash ? -1 : 1;
 	return left->vhost < right->vhost ? -1 : 1;
 }
 
-static struct hashed *sort_by_hash(const struct model *model)
+/* Those of the last time that are still there, in their order. */
+static void keep_sorted(struct compiler *compiler)
 {
-	struct hashed *sorted = mem_new(model->vhosts.len + 1, sizeof(*sorted));
+	size_t kept = 0;
 
-	for (size_t i = 0; i < model->vhosts.len; i++)
-		sorted[i] = (struct hashed){ .hash = model->vhosts.at[i].dispatch_hash,
-					     .vhost = (uint32_t)i };
-	qsort(sorted, model->vhosts.len, sizeof(*sorted), compare_hashed);
-	return sorted;
+	for (size_t i = 0; i < compiler->sorted_hosts.len; i++) {
+		struct sorted_host host = compiler->sorted_hosts.at[i];
+		struct known_host *known = &compiler->known_hosts.at[host.number];
+
+		if (known->vhost_round != compiler->round || known->dispatch_hash != host.hash)
+			continue;
+		known->sorted_round = compiler->round;
+		host.vhost = known->vhost;
+		compiler->sorted_hosts.at[kept++] = host;
+	}
+	compiler->sorted_hosts.len = kept;
+}
+
+/* Puts @count sorted hosts at @more among those that are sorted already, from behind. */
+static void merge_sorted(struct compiler *compiler, const struct sorted_host *more, size_t count)
+{
+	size_t from = compiler->sorted_hosts.len, to = from + count;
+	struct sorted_host *at;
+
+	vec_reserve(&compiler->sorted_hosts, to);
+	at = compiler->sorted_hosts.at;
+	compiler->sorted_hosts.len = to;
+	while (count) {
+		bool is_more = from == 0 || compare_sorted(&at[from - 1], &more[count - 1]) < 0;
+
+		at[--to] = is_more ? more[--count] : at[--from];
+	}
+	/* Two hosts that hash alike may have changed places. */
+	for (size_t i = 1; i < compiler->sorted_hosts.len; i++) {
+		for (size_t k = i; k > 0 && compare_sorted(&at[k - 1], &at[k]) > 0; k--) {
+			struct sorted_host swapped = at[k];
+
+			at[k] = at[k - 1];
+			at[k - 1] = swapped;
+		}
+	}
+}
+
+/* The vhosts by hash. From one generation to the next few are new: only they are sorted. */
+static void sort_hosts(struct compiler *compiler)
+{
+	const struct model *model = &compiler->now->model;
+	struct VEC(struct sorted_host) more = { 0 };
+
+	keep_sorted(compiler);
+	for (size_t i = 0; i < model->vhosts.len; i++) {
+		const struct model_vhost *vhost = &model->vhosts.at[i];
+
+		if (compiler->known_hosts.at[vhost->number].sorted_round == compiler->round)
+			continue;
+		*vec_push(&more) = (struct sorted_host){ .hash = vhost->dispatch_hash,
+							 .number = vhost->number,
+							 .vhost = (uint32_t)i };
+	}
+	if (more.len > 1)
+		qsort(more.at, more.len, sizeof(*more.at), compare_sorted);
+	merge_sorted(compiler, more.at, more.len);
+	vec_release(&more);
 }
 
 void dispatch_plan(struct build *build, struct plan *plan)
 {
 	const struct model *model = build->model;
-	struct hashed *sorted;
+	const struct sorted_host *sorted;
 
 	place_vhosts(build);
-	sorted = sort_by_hash(model);
+	sort_hosts(build->compiler);
+	sorted = build->compiler->sorted_hosts.at;
 	plan_release(plan);
 	plan->hosts = mem_new(model->vhosts.len + 1, sizeof(*plan->hosts));
 	for (size_t i = 0; i < model->vhosts.len; i++) {
@@ -136,5 +204,4 @@ void dispatch_plan(struct build *build, struct plan *plan)
 			(struct plan_host){ .key.hash = vhost->dispatch_hash,
 					    .value = value_of(build, vhost) };
 	}
-	mem_free(sorted);
 }

@@ -341,14 +341,8 @@ static int add_unserved(struct endpoints_build *build)
 static bool has_seen(const struct compiler *compiler, const struct object_set *set)
 {
 	for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
-		const struct seen_objects *seen = &compiler->seen[kind];
-
-		if (kind == OBJECT_KIND_ENDPOINT_SLICE)
-			continue;
-		if (seen->count != set->of[kind].count)
-			return false;
-		if (seen->count &&
-		    memcmp(seen->at, set->of[kind].at, seen->count * sizeof(*seen->at)) != 0)
+		if (kind != OBJECT_KIND_ENDPOINT_SLICE &&
+		    !seen_has(&compiler->seen[kind], set->of[kind].at, set->of[kind].count))
 			return false;
 	}
 	return compiler->has_model;

@@ -99,12 +99,18 @@ static uint32_t find(const struct ids *ids, uint64_t hash, struct str name)
 	return IDS_NONE;
 }
 
+uint32_t ids_find(const struct ids *ids, struct str name)
+{
+	return find(ids, siphash(ids->key, name), name);
+}
+
 static void fill(struct ids *ids, uint32_t id, uint64_t hash, struct str name)
 {
 	struct ids_entry *entry = &ids->entries.at[id];
 
 	*entry = (struct ids_entry){ .hash = hash,
 				     .generation = ids->generation,
+				     .born = ids->generation,
 				     .name_len = (uint32_t)name.len };
 	if (is_long(entry))
 		entry->long_name = mem_copy_text(name.at, name.len);

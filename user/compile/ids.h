@@ -11,6 +11,7 @@
  *
  *   ids_begin(&ids);                       one generation
  *   id = ids_get(&ids, name);  ...         each name in use
+ *   ids_touch(&ids, id);  ...              the same where the id is known from the one before
  *   ids_end(&ids);                         frees what was not used for long
  */
 #ifndef SLUICE_COMPILE_IDS_H
@@ -28,6 +29,7 @@ enum { IDS_SHORT_NAME_BYTES = 24 };
 struct ids_entry {
 	uint64_t hash;
 	uint64_t generation; /* the last one that used it; 0: the id is free */
+	uint64_t born;       /* the one in which the id was given to this name */
 	union {
 		char short_name[IDS_SHORT_NAME_BYTES]; /* as long as it fits */
 		char *long_name;                       /* owned */
@@ -55,6 +57,15 @@ void ids_end(struct ids *ids);
 
 /* The id of @name (not empty), new or old; IDS_NONE where all are taken. */
 uint32_t ids_get(struct ids *ids, struct str name);
+
+/* Its id, or IDS_NONE; does not count as use. */
+uint32_t ids_find(const struct ids *ids, struct str name);
+
+/* Says that the name of @id is in use: for who kept the id from the generation before. */
+static inline void ids_touch(struct ids *ids, uint32_t id)
+{
+	ids->entries.at[id].generation = ids->generation;
+}
 
 /* Before the first generation: gives @name the id @id. 0, -ERANGE, or -EEXIST. */
 int ids_adopt(struct ids *ids, struct str name, uint32_t id);

@@ -6,8 +6,10 @@
  * of a vhost, and each default, is taken once. A rule that cannot be served is left
  * out alone; the rest of its Ingress is served.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "compile/build.h"
 #include "compile/syntax.h"
@@ -22,25 +24,42 @@ static struct str shown_host(struct str host)
 	return host.len ? host : STR("*");
 }
 
-static uint32_t find_or_add_vhost(struct build *build, struct str host)
+uint32_t routes_new_vhost(struct build *build, const struct model_vhost *vhost)
 {
-	struct lookup *table = &build->compiler->vhost_table;
-	uint64_t hash = siphash(build->compiler->hash_key, host);
-	uint32_t at = 0, index;
-	struct model_vhost *vhost;
+	struct known_host *known = &build->compiler->known_hosts.at[vhost->number];
+	uint32_t index = (uint32_t)build->model->vhosts.len;
 
-	while ((index = lookup_next(table, hash, &at)) != LOOKUP_NONE) {
-		if (str_eq(build->model->vhosts.at[index].host, host))
-			return index;
-	}
-	index = (uint32_t)build->model->vhosts.len;
-	vhost = vec_push(&build->model->vhosts);
-	vhost->host = host;
-	vhost->default_route = MODEL_NONE;
-	vhost->object = build->ingress;
+	known->vhost_round = build->compiler->round;
+	known->vhost = index;
+	*vec_push(&build->model->vhosts) = *vhost;
 	vec_push(&build->vhost_marks);
-	lookup_add(table, hash, index);
 	return index;
+}
+
+/* @is_borrowed: @host lives as long as the Ingress at hand. */
+static uint32_t find_or_add_vhost(struct build *build, struct str host, bool is_borrowed)
+{
+	struct compiler *compiler = build->compiler;
+	uint32_t number = build_host_number(build, host), index;
+	const struct known_host *known = &compiler->known_hosts.at[number];
+	struct model_vhost vhost = { .host = host,
+				     .default_route = MODEL_NONE,
+				     .object = build->ingress,
+				     .number = number };
+
+	if (known->vhost_round != compiler->round) {
+		if (!is_borrowed)
+			vhost.host = arena_copy(&compiler->texts, host);
+		index = routes_new_vhost(build, &vhost);
+		build->vhost_marks.at[index].is_filed = true;
+		return index;
+	}
+	if (build->model->vhosts.at[known->vhost].object != build->ingress) {
+		build->is_plain = false;
+		build->vhost_marks.at[known->vhost].is_shared = true;
+		routes_file_vhost(build, known->vhost);
+	}
+	return known->vhost;
 }
 
 /* The vhost of @rule, or MODEL_NONE with a finding. */
@@ -66,12 +85,10 @@ static uint32_t vhost_of_rule(struct build *build, const struct object_rule *rul
 				     err.text);
 			return MODEL_NONE;
 		}
-		if (key.at == room)
-			key = arena_copy(&build->model->arena, key);
 	}
-	vhost = find_or_add_vhost(build, key);
-	if (build->vhost_marks.at[vhost] != build->ordinal) {
-		build->vhost_marks.at[vhost] = build->ordinal;
+	vhost = find_or_add_vhost(build, key, key.at != room);
+	if (build->vhost_marks.at[vhost].ordinal != build->ordinal) {
+		build->vhost_marks.at[vhost].ordinal = build->ordinal;
 		*vec_push(&build->ingress_vhosts) = vhost;
 	}
 	return vhost;
@@ -141,6 +158,34 @@ static uint64_t route_hash(const struct build *build, const struct model_route *
 	uint64_t hash = siphash(build->compiler->hash_key, route->path);
 
 	return lookup_hash_with(hash, (uint64_t)route->vhost << 2 | route->kind);
+}
+
+static int compare_first_vhost(const void *key, const void *element)
+{
+	const uint32_t *vhost = key;
+	const struct unit *unit = element;
+
+	if (*vhost < unit->vhost_first)
+		return -1;
+	return *vhost >= unit->vhost_first + unit->vhost_count;
+}
+
+void routes_file_vhost(struct build *build, uint32_t vhost)
+{
+	const struct compiled *now = build->compiler->now;
+	const struct unit *owner;
+
+	if (build->vhost_marks.at[vhost].is_filed)
+		return;
+	build->vhost_marks.at[vhost].is_filed = true;
+	owner = bsearch(&vhost, now->units.at, now->units.len, sizeof(*owner), compare_first_vhost);
+	assert(owner);
+	for (uint32_t i = owner->route_first; i < owner->route_first + owner->route_count; i++) {
+		const struct model_route *route = &build->model->routes.at[i];
+
+		if (route->vhost == vhost)
+			lookup_add(&build->compiler->route_table, route_hash(build, route), i);
+	}
 }
 
 /* The route that has taken the place of @wanted, or NULL. */
@@ -274,7 +319,7 @@ static bool key_of_path(struct build *build, const struct object_path *path,
 		return false;
 	}
 	if (key->at >= room && key->at < room + sizeof(room))
-		*key = arena_copy(&build->model->arena, *key);
+		*key = arena_copy(&build->compiler->texts, *key);
 	return true;
 }
 
@@ -311,9 +356,15 @@ static void add_rule(struct build *build, const struct object_rule *rule)
  * "If none of the hosts or paths match", says the documentation of Kubernetes, a default backend
  * serves: also that of an Ingress with rules. Users of ingress-nginx know it for its hosts only.
  */
-static bool is_fallback(const struct build *build)
+static bool is_fallback(const struct build *build, const struct model_route *route)
 {
-	return build->model->policies.at[build->policy].profile != MODEL_PROFILE_INGRESS_NGINX;
+	return build->model->policies.at[route->policy].profile != MODEL_PROFILE_INGRESS_NGINX;
+}
+
+void routes_note_default(struct build *build, uint32_t index)
+{
+	if (build->fallback == MODEL_NONE && is_fallback(build, &build->model->routes.at[index]))
+		build->fallback = index;
 }
 
 /* The default of @vhost, or with MODEL_NONE of the class. */
@@ -336,8 +387,7 @@ static void add_default(struct build *build, uint32_t vhost)
 		return;
 	}
 	build->model->vhosts.at[vhost].default_route = index;
-	if (build->fallback == MODEL_NONE && is_fallback(build))
-		build->fallback = index;
+	routes_note_default(build, index);
 }
 
 static void add_defaults(struct build *build)
@@ -351,8 +401,10 @@ static void add_defaults(struct build *build)
 	if (ingress->default_backend.kind == OBJECT_BACKEND_NONE ||
 	    !check_backend(build, &ingress->default_backend, &source))
 		return;
-	if (ingress->rule_count == 0)
+	if (ingress->rule_count == 0) {
+		build->is_plain = false; /* there is one of the class */
 		add_default(build, MODEL_NONE);
+	}
 	for (size_t i = 0; i < build->ingress_vhosts.len; i++)
 		add_default(build, build->ingress_vhosts.at[i]);
 }

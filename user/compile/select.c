@@ -159,36 +159,67 @@ static uint32_t class_of(const struct build *build, const struct object *object,
 static int compare_age(const void *a, const void *b)
 {
 	const struct build_ingress *left = a, *right = b;
-	int order;
 
-	if (left->object->created_s != right->object->created_s)
-		return left->object->created_s < right->object->created_s ? -1 : 1;
-	order = str_compare(left->object->namespace, right->object->namespace);
-	return order ? order : str_compare(left->object->name, right->object->name);
+	if (left->created_s != right->created_s)
+		return left->created_s < right->created_s ? -1 : 1;
+	return left->position < right->position ? -1 : 1;
+}
+
+/* As in the generation before, without a look at the object: false where that is not known. */
+static bool select_as_before(const struct build *build, uint32_t position,
+			     struct build_ingress *ingress)
+{
+	const struct compiled *before = build->compiler->before;
+	uint32_t place = build->compiler->seen[OBJECT_KIND_INGRESS].from.at[position];
+	uint32_t index;
+
+	if (place >= before->unit_of.len)
+		return false;
+	index = before->unit_of.at[place];
+	ingress->before = index;
+	ingress->class = CLASS_NOT_OURS;
+	if (index == MODEL_NONE)
+		return true;
+	ingress->class = before->units.at[index].class;
+	ingress->created_s = before->units.at[index].created_s;
+	return true;
+}
+
+static void select_ingress(struct build *build, struct class_memo *memo,
+			   struct build_ingress *ingress)
+{
+	const struct object *object = ingress->object;
+	struct str namespace = build->compiler->options.namespace;
+
+	if (select_as_before(build, ingress->position, ingress))
+		return;
+	ingress->before = MODEL_NONE;
+	ingress->created_s = object->created_s;
+	ingress->class = class_of(build, object, memo);
+	if (namespace.len && !str_eq(object->namespace, namespace))
+		ingress->class = CLASS_NOT_OURS;
 }
 
 void select_ingresses(struct build *build)
 {
 	const struct object *const *objects = build->set->of[OBJECT_KIND_INGRESS].at;
 	size_t count = build->set->of[OBJECT_KIND_INGRESS].count;
-	struct str namespace = build->compiler->options.namespace;
 	struct class_memo memo = { 0 };
+	int64_t newest_s = INT64_MIN;
 	bool is_sorted = true;
 
 	add_classes(build);
 	memo.nameless = class_of_nameless(build);
 	for (size_t i = 0; i < count; i++) {
-		uint32_t class = class_of(build, objects[i], &memo);
-		struct build_ingress *added;
+		struct build_ingress ingress = { .object = objects[i], .position = (uint32_t)i };
 
-		if (class == CLASS_NOT_OURS ||
-		    (namespace.len && !str_eq(objects[i]->namespace, namespace)))
+		select_ingress(build, &memo, &ingress);
+		if (ingress.class == CLASS_NOT_OURS)
 			continue;
-		added = vec_push(&build->ingresses);
-		*added = (struct build_ingress){ .object = objects[i], .class = class };
-		if (added > build->ingresses.at &&
-		    added->object->created_s < added[-1].object->created_s)
+		if (ingress.created_s < newest_s)
 			is_sorted = false;
+		newest_s = ingress.created_s;
+		*vec_push(&build->ingresses) = ingress;
 	}
 	if (!is_sorted)
 		qsort(build->ingresses.at, build->ingresses.len, sizeof(*build->ingresses.at),

@@ -67,10 +67,10 @@ static void add_policies(struct image_writer *writer, const struct model *model)
 	}
 }
 
-static void add_backends(struct image_writer *writer, const struct model *model)
+static void add_backends(struct image_writer *writer, const struct compiled *now)
 {
-	for (size_t i = 0; i < model->backends.len; i++) {
-		const struct model_backend *backend = &model->backends.at[i];
+	for (size_t i = 0; i < now->model.backends.len; i++) {
+		const struct model_backend *backend = &now->model.backends.at[i];
 		const struct image_writer_backend written = { .id = backend->id,
 							      .protocol = IMAGE_PROTOCOL_HTTP,
 							      .balance = IMAGE_BALANCE_ROUND_ROBIN,
@@ -78,26 +78,35 @@ static void add_backends(struct image_writer *writer, const struct model *model)
 							      .service = backend->service,
 							      .port = backend->port };
 
-		image_writer_add_backend(writer, &written);
+		if (now->backends.at[i].before != MODEL_NONE)
+			image_writer_keep_backend(writer, now->backends.at[i].before);
+		else
+			image_writer_add_backend(writer, &written);
 	}
 }
 
-static int add_vhosts(struct image_writer *writer, const struct model *model, struct err *err)
+static int add_vhost(struct image_writer *writer, const struct model_vhost *vhost, struct err *err)
 {
-	for (size_t i = 0; i < model->vhosts.len; i++) {
-		const struct model_vhost *vhost = &model->vhosts.at[i];
-		const struct image_writer_vhost written = { .host = vhost->host,
-							    .has_tls = vhost->has_tls,
-							    .owner_first = vhost->worker_first,
-							    .owner_spread = vhost->worker_spread,
-							    .dispatch_hash = vhost->dispatch_hash };
-		uint32_t index;
-		int code = image_writer_add_vhost(writer, &written, &index, err);
+	const struct image_writer_vhost written = { .host = vhost->host,
+						    .has_tls = vhost->has_tls,
+						    .owner_first = vhost->worker_first,
+						    .owner_spread = vhost->worker_spread,
+						    .dispatch_hash = vhost->dispatch_hash };
+	uint32_t index;
 
-		if (code < 0)
-			return code;
-	}
-	return 0;
+	return image_writer_add_vhost(writer, &written, &index, err);
+}
+
+static void keep_vhost(struct image_writer *writer, const struct model_vhost *vhost,
+		       uint32_t before, uint32_t source_shift)
+{
+	const struct image_writer_kept kept = { .before = before,
+						.source_shift = source_shift,
+						.has_tls = vhost->has_tls,
+						.owner_first = vhost->worker_first,
+						.owner_spread = vhost->worker_spread };
+
+	image_writer_keep_vhost(writer, &kept);
 }
 
 static uint32_t add_source(struct image_writer *writer, const struct model_source *source)
@@ -127,42 +136,125 @@ static enum image_route_kind kind_of(enum model_route_kind kind)
 	return IMAGE_ROUTE_DEFAULT;
 }
 
-/* Vhosts, backends and policies stand in the image in the order of the model. */
-static int add_routes(struct image_writer *writer, const struct model *model, struct err *err)
+static int add_route(struct image_writer *writer, const struct model_route *route, struct err *err)
 {
-	for (size_t i = 0; i < model->routes.len; i++) {
-		const struct model_route *route = &model->routes.at[i];
-		const struct image_writer_route written = { .vhost = route->vhost,
-							    .kind = kind_of(route->kind),
-							    .path = route->path,
-							    .backend = route->backend,
-							    .policy = route->policy,
-							    .source = add_source(writer,
-										 &route->source) };
-		int code = image_writer_add_route(writer, &written, err);
+	const struct image_writer_route written = { .vhost = route->vhost,
+						    .kind = kind_of(route->kind),
+						    .path = route->path,
+						    .backend = route->backend,
+						    .policy = route->policy,
+						    .source = add_source(writer, &route->source) };
 
-		if (code < 0)
-			return code;
+	return image_writer_add_route(writer, &written, err);
+}
+
+static int add_routes(struct image_writer *writer, const struct model *model, size_t first,
+		      size_t end, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = first; i < end && code == 0; i++)
+		code = add_route(writer, &model->routes.at[i], err);
+	return code;
+}
+
+/*
+ * Whether the vhosts of @unit lie in the image before as they are to lie in this one: nobody else
+ * has added to them, then or now.
+ */
+static bool is_kept(const struct build *build, const struct unit *unit)
+{
+	if (unit->before == MODEL_NONE)
+		return false;
+	for (uint32_t i = 0; i < unit->vhost_count; i++) {
+		if (build->vhost_marks.at[unit->vhost_first + i].is_shared)
+			return false;
 	}
+	return !build->compiler->before->units.at[unit->before].has_shared;
+}
+
+static int add_vhosts_of(struct build *build, struct unit *unit, struct err *err)
+{
+	struct image_writer *writer = build->compiler->image_writer;
+	const struct model_vhost *vhosts = build->model->vhosts.at + unit->vhost_first;
+	const struct unit *from = build->compiler->before->units.at + unit->before;
+	int code = 0;
+
+	unit->is_laid_out = is_kept(build, unit);
+	unit->has_shared = false;
+	for (uint32_t i = 0; i < unit->vhost_count && code == 0; i++) {
+		unit->has_shared |= build->vhost_marks.at[unit->vhost_first + i].is_shared;
+		if (unit->is_laid_out)
+			keep_vhost(writer, &vhosts[i], from->vhost_first + i,
+				   unit->route_first - from->route_first);
+		else
+			code = add_vhost(writer, &vhosts[i], err);
+	}
+	return code;
+}
+
+static int add_routes_of(struct build *build, const struct unit *unit, struct err *err)
+{
+	struct image_writer *writer = build->compiler->image_writer;
+
+	if (!unit->is_laid_out)
+		return add_routes(writer, build->model, unit->route_first,
+				  unit->route_first + unit->route_count, err);
+	image_writer_keep_sources(writer,
+				  build->compiler->before->units.at[unit->before].route_first,
+				  unit->route_count);
 	return 0;
+}
+
+/*
+ * Vhosts, backends and policies stand in the image in the order of the model, and sources in that
+ * of the routes, one for each. Routes behind those of all units are the class's default.
+ */
+static int add_units(struct build *build, struct err *err)
+{
+	struct compiled *now = build->compiler->now;
+	size_t end = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < now->units.len && code == 0; i++)
+		code = add_vhosts_of(build, &now->units.at[i], err);
+	for (size_t i = 0; i < now->units.len && code == 0; i++) {
+		code = add_routes_of(build, &now->units.at[i], err);
+		end = now->units.at[i].route_first + now->units.at[i].route_count;
+	}
+	if (code)
+		return code;
+	return add_routes(build->compiler->image_writer, build->model, end,
+			  build->model->routes.len, err);
+}
+
+/* Texts of what is gone stay in the writer: some of that is borne, then all is written anew. */
+static void begin_image(struct build *build)
+{
+	struct compiler *compiler = build->compiler;
+
+	if (compiler->before->units.len == 0)
+		image_writer_renew(compiler->image_writer, build->generation);
+	else
+		image_writer_next(compiler->image_writer, build->generation);
 }
 
 int write_image(struct build *build, struct compile_output *output)
 {
-	struct siphash_key table_key = build->compiler->options.table_key;
-	struct image_writer *writer = image_writer_new(build->generation, table_key);
+	struct image_writer *writer = build->compiler->image_writer;
 	struct err err = { 0 };
 	int code;
 
-	output->image_writer = writer;
+	begin_image(build);
 	add_policies(writer, build->model);
-	add_backends(writer, build->model);
-	code = add_vhosts(writer, build->model, &err);
-	if (code == 0)
-		code = add_routes(writer, build->model, &err);
+	add_backends(writer, build->compiler->now);
+	code = add_units(build, &err);
 	if (code == 0)
 		code = image_writer_finish(writer, &output->image, &err);
-	return code < 0 ? fail(build, "image", code, &err) : 0;
+	if (code < 0)
+		return fail(build, "image", code, &err);
+	output->image_bytes = image_writer_take(writer);
+	return 0;
 }
 
 /* ------------------------------------------------------------------- certs */
@@ -171,7 +263,7 @@ int write_image(struct build *build, struct compile_output *output)
 static uint64_t digest_of(const struct build *build)
 {
 	const struct model *model = build->model;
-	struct siphash_key key = build->compiler->hash_key;
+	const struct ids *names = &build->compiler->host_names;
 	uint64_t digest = lookup_hash_with(model->default_cert, model->certs.len);
 
 	for (size_t i = 0; i < model->certs.len; i++) {
@@ -180,7 +272,9 @@ static uint64_t digest_of(const struct build *build)
 		digest = lookup_hash_with(digest, model->certs.at[i].object->serial);
 	}
 	for (size_t i = 0; i < model->tls_hosts.len; i++) {
-		digest = lookup_hash_with(digest, siphash(key, model->tls_hosts.at[i].host));
+		uint32_t number = model->tls_hosts.at[i].number;
+
+		digest = lookup_hash_with(digest, names->entries.at[number].hash);
 		digest = lookup_hash_with(digest, model->tls_hosts.at[i].cert);
 	}
 	return digest ? digest : 1;

@@ -32,6 +32,16 @@ void texts_release(struct texts *texts)
 	*texts = (struct texts){ 0 };
 }
 
+void texts_reset(struct texts *texts)
+{
+	if (texts->is_secret)
+		explicit_bzero(texts->at, texts->len);
+	memset(texts->slots, 0, ((size_t)texts->slot_mask + 1) * sizeof(*texts->slots));
+	texts->len = 0;
+	texts->slots_used = 0;
+	texts->is_full = false;
+}
+
 /* The slot of @bytes, or the empty one where it belongs. */
 static struct texts_slot *find_slot(const struct texts *texts, struct str bytes, uint32_t hash)
 {
@@ -106,9 +116,13 @@ struct segment_text texts_append(struct texts *texts, struct str bytes)
 struct segment_text texts_add(struct texts *texts, struct str bytes, bool *is_new)
 {
 	uint32_t hash = (uint32_t)siphash(texts->key, bytes);
-	struct texts_slot *slot = find_slot(texts, bytes, hash);
-	struct segment_text text = slot->text;
+	struct texts_slot *slot;
+	struct segment_text text;
 
+	if (bytes.len == 0 && !is_new)
+		return (struct segment_text){ 0, 0 }; /* wherever it comes, the same */
+	slot = find_slot(texts, bytes, hash);
+	text = slot->text;
 	if (is_new)
 		*is_new = !slot->is_used;
 	if (slot->is_used)
@@ -119,6 +133,15 @@ struct segment_text texts_add(struct texts *texts, struct str bytes, bool *is_ne
 	if (texts->slots_used > texts->slot_mask / 2)
 		grow_slots(texts);
 	return text;
+}
+
+bool texts_find(const struct texts *texts, struct str bytes, struct segment_text *text)
+{
+	const struct texts_slot *slot =
+		find_slot(texts, bytes, (uint32_t)siphash(texts->key, bytes));
+
+	*text = slot->text;
+	return slot->is_used;
 }
 
 struct segment_text texts_add_next(struct texts *texts, struct str bytes, struct segment_text *last)

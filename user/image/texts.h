@@ -27,9 +27,14 @@ struct texts {
 
 void texts_init(struct texts *texts, struct siphash_key key);
 void texts_release(struct texts *texts);
+/* Empty again; memory is kept. */
+void texts_reset(struct texts *texts);
 
 /* Where @bytes are, added now or before. Says in *@is_new which; @is_new may be NULL. */
 struct segment_text texts_add(struct texts *texts, struct str bytes, bool *is_new);
+
+/* True with where @bytes are; false where they were never added. */
+bool texts_find(const struct texts *texts, struct str bytes, struct segment_text *text);
 
 /*
  * The same where a text is often the one before: *@last is what came of the call before, {0, 0} at

@@ -58,7 +58,7 @@ void trie_add(struct trie *trie, const struct trie_path *paths, uint32_t count)
 	for (size_t i = 0; i < trie->runs.len; i++) {
 		struct image_node *node = &trie->nodes.at[root + i];
 		struct trie_run run = trie->runs.at[i];
-		uint32_t children = (uint32_t)trie->nodes.len;
+		uint32_t children = trie->node_first + (uint32_t)trie->nodes.len;
 		uint32_t end =
 			shared_len(paths[run.first].text, paths[run.end - 1].text, run.depth);
 
@@ -75,6 +75,12 @@ void trie_add(struct trie *trie, const struct trie_path *paths, uint32_t count)
 		count = push_children(trie, paths, run);
 		trie->nodes.at[root + i].child_count = (uint16_t)count; /* at most 256 */
 	}
+}
+
+void trie_reset(struct trie *trie, uint32_t node_first)
+{
+	trie->nodes.len = 0;
+	trie->node_first = node_first;
 }
 
 void trie_release(struct trie *trie)

@@ -29,14 +29,17 @@ struct trie_run {
 	uint32_t depth;
 };
 
-/* Grows over all vhosts. Zero is empty. */
+/* Zero is empty. */
 struct trie {
 	struct VEC(struct image_node) nodes;
+	uint32_t node_first; /* the index that the first of them will have in the image */
 	struct VEC(struct trie_run) runs; /* of the nodes of the vhost at hand */
 };
 
 /* Appends the nodes of @paths: sorted by str_compare, no two alike, each beginning with '/'. */
 void trie_add(struct trie *trie, const struct trie_path *paths, uint32_t count);
+/* Empty; the nodes to come will stand from @node_first on among those of others. */
+void trie_reset(struct trie *trie, uint32_t node_first);
 void trie_release(struct trie *trie);
 
 #endif

@@ -1,64 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * writer: collects the pieces, then lays them out.
+ * writer: collects the pieces; writer_layout.c lays them out.
  *
  * While they are added, pieces stay in the order in which they came; only texts, policies and host
- * names are made unique at once (texts.h). finish sorts the routes by vhost (counting) and within
- * a vhost by path and kind, which is the order of the image, gives each vhost its trie, and copies
- * section after section. Policies are kept as if they were texts: same bytes, same one.
+ * names are made unique at once (texts.h). Policies are kept as if they were texts: same bytes,
+ * same one. A text has its offset for as long as the writer goes on, which is why a vhost of the
+ * image before can be copied as it lies.
  */
 #include "image/writer.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
-#include "image/image_private.h"
-#include "image/texts.h"
-#include "image/trie.h"
-
-struct writer_route {
-	uint32_t vhost; /* or IMAGE_NONE */
-	enum image_route_kind kind;
-	uint32_t backend, policy, source;
-	struct segment_text path;
-};
-
-/* Texts that come many times in a row, as they came the last time. */
-struct writer_last {
-	struct segment_text backend_namespace, port;
-	struct segment_text source_namespace, ingress, file;
-};
-
-struct image_writer {
-	uint64_t generation;
-	struct siphash_key hash_key;
-	struct texts strings;
-	struct texts policies;
-	struct texts hosts; /* only to see whether a host is new */
-	struct VEC(struct image_vhost) vhosts;
-	struct VEC(struct image_backend) backends;
-	struct VEC(struct image_source) sources;
-	struct VEC(struct writer_route) routes;
-	struct writer_last last;
-	bool has_class_default;
-	uint32_t catch_all;
-	uint32_t wildcard_count;
-	/* finish */
-	struct trie trie;
-	char *bytes;
-};
+#include "image/key.h"
+#include "image/writer_private.h"
 
 struct image_writer *image_writer_new(uint64_t generation, struct siphash_key hash_key)
 {
 	struct image_writer *writer = mem_new(1, sizeof(*writer));
 
-	writer->generation = generation;
 	writer->hash_key = hash_key;
-	writer->catch_all = IMAGE_NONE;
 	texts_init(&writer->strings, hash_key);
 	texts_init(&writer->policies, hash_key);
 	texts_init(&writer->hosts, hash_key);
+	image_writer_next(writer, generation);
 	return writer;
+}
+
+static void laid_out_release(struct writer_laid_out *laid_out)
+{
+	vec_release(&laid_out->vhosts);
+	vec_release(&laid_out->host_hashes);
+	vec_release(&laid_out->nodes);
+	vec_release(&laid_out->routes);
+	vec_release(&laid_out->backends);
+	vec_release(&laid_out->policies);
+	vec_release(&laid_out->sources);
 }
 
 void image_writer_free(struct image_writer *writer)
@@ -68,13 +45,21 @@ void image_writer_free(struct image_writer *writer)
 	texts_release(&writer->strings);
 	texts_release(&writer->policies);
 	texts_release(&writer->hosts);
-	vec_release(&writer->vhosts);
-	vec_release(&writer->backends);
-	vec_release(&writer->sources);
+	laid_out_release(&writer->now);
+	laid_out_release(&writer->before);
 	vec_release(&writer->routes);
+	vec_release(&writer->origins);
 	trie_release(&writer->trie);
 	mem_free(writer->bytes);
 	mem_free(writer);
+}
+
+char *image_writer_take(struct image_writer *writer)
+{
+	char *bytes = writer->bytes;
+
+	writer->bytes = NULL;
+	return bytes;
 }
 
 /* ------------------------------------------------------------------- adding */
@@ -89,22 +74,22 @@ uint32_t image_writer_add_policy(struct image_writer *writer, const struct image
 uint32_t image_writer_add_backend(struct image_writer *writer,
 				  const struct image_writer_backend *backend)
 {
-	*vec_push(&writer->backends) = (struct image_backend){
+	*vec_push(&writer->now.backends) = (struct image_backend){
 		.id = backend->id,
 		.protocol = (uint8_t)backend->protocol, /* enums of few values */
 		.balance = (uint8_t)backend->balance,
 		.namespace = texts_add_next(&writer->strings, backend->namespace,
 					    &writer->last.backend_namespace),
-		.service = texts_append(&writer->strings, backend->service),
+		.service = texts_add(&writer->strings, backend->service, NULL),
 		.port = texts_add_next(&writer->strings, backend->port, &writer->last.port),
 	};
-	return (uint32_t)(writer->backends.len - 1);
+	return (uint32_t)(writer->now.backends.len - 1);
 }
 
 uint32_t image_writer_add_source(struct image_writer *writer,
 				 const struct image_writer_source *source)
 {
-	*vec_push(&writer->sources) = (struct image_source){
+	*vec_push(&writer->now.sources) = (struct image_source){
 		.namespace = texts_add_next(&writer->strings, source->namespace,
 					    &writer->last.source_namespace),
 		.ingress = texts_add_next(&writer->strings, source->ingress, &writer->last.ingress),
@@ -113,7 +98,7 @@ uint32_t image_writer_add_source(struct image_writer *writer,
 		.rule = source->rule,
 		.path = source->path,
 	};
-	return (uint32_t)(writer->sources.len - 1);
+	return (uint32_t)(writer->now.sources.len - 1);
 }
 
 static bool is_host_key(struct str host)
@@ -145,9 +130,10 @@ int image_writer_add_vhost(struct image_writer *writer, const struct image_write
 	texts_add(&writer->hosts, name, &is_new);
 	if (!is_new)
 		return err_set(err, -EEXIST, "second vhost '%.*s'", STR_ARG(name));
-	*index = (uint32_t)writer->vhosts.len;
-	vhost = vec_push(&writer->vhosts);
-	vhost->name_offset = texts_append(&writer->strings, name).offset;
+	*index = (uint32_t)writer->now.vhosts.len;
+	vec_push(&writer->origins)->before = IMAGE_NONE;
+	vhost = vec_push(&writer->now.vhosts);
+	vhost->name_offset = texts_add(&writer->strings, name, NULL).offset;
 	vhost->name_len = (uint8_t)name.len; /* at most HOST_KEY_MAX */
 	vhost->default_route = IMAGE_NONE;
 	vhost->owner_first = given->owner_first;
@@ -180,26 +166,28 @@ static bool is_path_of_kind(struct str path, enum image_route_kind kind)
 
 static bool are_known(const struct image_writer *writer, const struct image_writer_route *route)
 {
-	bool has_vhost = route->vhost < writer->vhosts.len ||
+	bool has_vhost = route->vhost < writer->now.vhosts.len ||
 			 (route->vhost == IMAGE_NONE && route->kind == IMAGE_ROUTE_DEFAULT);
-	bool has_backend = route->backend < writer->backends.len || route->backend == IMAGE_NONE;
+	bool has_backend =
+		route->backend < writer->now.backends.len || route->backend == IMAGE_NONE;
 
-	return has_vhost && has_backend && route->source < writer->sources.len &&
+	return has_vhost && has_backend && route->source < writer->now.sources.len &&
 	       route->policy < writer->policies.len / sizeof(struct image_policy);
 }
 
 /* Where it is remembered that a vhost, or the class, has its default. */
 static int take_default(struct image_writer *writer, uint32_t vhost, struct err *err)
 {
-	bool is_taken = vhost == IMAGE_NONE ? writer->has_class_default
-					    : writer->vhosts.at[vhost].default_route != IMAGE_NONE;
+	bool is_taken = vhost == IMAGE_NONE
+				? writer->has_class_default
+				: writer->now.vhosts.at[vhost].default_route != IMAGE_NONE;
 
 	if (is_taken)
 		return err_set(err, -EEXIST, "second default route");
 	if (vhost == IMAGE_NONE)
 		writer->has_class_default = true;
 	else
-		writer->vhosts.at[vhost].default_route = 0; /* its place is known at the end */
+		writer->now.vhosts.at[vhost].default_route = 0; /* its place is known at the end */
 	return 0;
 }
 
@@ -232,256 +220,90 @@ int image_writer_add_route(struct image_writer *writer, const struct image_write
 	return 0;
 }
 
-/* ------------------------------------------------------------------ sorting */
+/* ------------------------------------------------------------------ keeping */
 
-/* What qsort moves about: its path, to compare, and which route it is. */
-struct route_ref {
-	struct str path;
-	const struct writer_route *route;
-};
-
-/* By path, Exact before Prefix; the default behind all. */
-static int compare_refs(const void *a, const void *b)
+static void laid_out_reset(struct writer_laid_out *laid_out)
 {
-	const struct route_ref *left = a, *right = b;
-	int left_kind = (int)left->route->kind, right_kind = (int)right->route->kind;
-	int order = (left_kind == IMAGE_ROUTE_DEFAULT) - (right_kind == IMAGE_ROUTE_DEFAULT);
-
-	if (order == 0)
-		order = str_compare(left->path, right->path);
-	return order ? order : left_kind - right_kind;
+	laid_out->vhosts.len = 0;
+	laid_out->host_hashes.len = 0;
+	laid_out->nodes.len = 0;
+	laid_out->routes.len = 0;
+	laid_out->backends.len = 0;
+	laid_out->policies.len = 0;
+	laid_out->sources.len = 0;
 }
 
-/* The class's default comes as if from one more vhost behind the last. */
-static size_t bucket_of(const struct image_writer *writer, const struct writer_route *route)
+void image_writer_next(struct image_writer *writer, uint64_t generation)
 {
-	return route->vhost == IMAGE_NONE ? writer->vhosts.len : route->vhost;
+	struct writer_laid_out older = writer->before;
+
+	writer->before = writer->now;
+	writer->now = older;
+	if (!writer->is_finished)
+		laid_out_reset(&writer->before);
+	laid_out_reset(&writer->now);
+	mem_free(writer->bytes);
+	writer->bytes = NULL;
+	writer->generation = generation;
+	writer->is_finished = false;
+	writer->has_class_default = false;
+	writer->catch_all = IMAGE_NONE;
+	writer->wildcard_count = 0;
+	writer->routes.len = 0;
+	writer->origins.len = 0;
+	texts_reset(&writer->policies);
+	texts_reset(&writer->hosts);
+	writer->last = (struct writer_last){ 0 };
 }
 
-/*
- * Counting sort by vhost: afterwards each vhost has route_first and route_count, and its routes
- * stand in @refs in the order in which they were added.
- */
-static void group_by_vhost(struct image_writer *writer, struct route_ref *refs)
+void image_writer_renew(struct image_writer *writer, uint64_t generation)
 {
-	size_t buckets = writer->vhosts.len + 1;
-	uint32_t *place = mem_new(buckets + 1, sizeof(*place));
-
-	for (size_t i = 0; i < writer->routes.len; i++)
-		place[bucket_of(writer, &writer->routes.at[i]) + 1]++;
-	for (size_t i = 0; i < buckets; i++)
-		place[i + 1] += place[i];
-	for (size_t i = 0; i < writer->vhosts.len; i++) {
-		writer->vhosts.at[i].route_first = place[i];
-		writer->vhosts.at[i].route_count = place[i + 1] - place[i];
-	}
-	for (size_t i = 0; i < writer->routes.len; i++) {
-		const struct writer_route *route = &writer->routes.at[i];
-
-		refs[place[bucket_of(writer, route)]++] = (struct route_ref){
-			.path = str_of(writer->strings.at + route->path.offset, route->path.len),
-			.route = route,
-		};
-	}
-	mem_free(place);
+	image_writer_next(writer, generation);
+	laid_out_reset(&writer->before);
+	texts_reset(&writer->strings);
 }
 
-static bool is_conflict(const struct route_ref *a, const struct route_ref *b)
+size_t image_writer_text_bytes(const struct image_writer *writer)
 {
-	return a->route->kind == b->route->kind && str_eq(a->path, b->path);
+	return writer->strings.len;
 }
 
-static int sort_vhost(const struct image_writer *writer, const struct image_vhost *vhost,
-		      struct route_ref *refs, struct err *err)
+uint32_t image_writer_keep_backend(struct image_writer *writer, uint32_t before)
 {
-	struct str name = str_of(writer->strings.at + vhost->name_offset, vhost->name_len);
-
-	qsort(refs, vhost->route_count, sizeof(*refs), compare_refs);
-	for (uint32_t i = 1; i < vhost->route_count; i++)
-		if (is_conflict(&refs[i - 1], &refs[i]))
-			return err_set(err, -EEXIST, "two %s routes for '%.*s%.*s'",
-				       image_route_kind_name(refs[i].route->kind), STR_ARG(name),
-				       STR_ARG(refs[i].path));
-	return 0;
+	assert(before < writer->before.backends.len);
+	*vec_push(&writer->now.backends) = writer->before.backends.at[before];
+	return (uint32_t)(writer->now.backends.len - 1);
 }
 
-/* --------------------------------------------------------------- laying out */
-
-static struct image_route route_of(const struct image_writer *writer,
-				   const struct writer_route *route)
+uint32_t image_writer_keep_sources(struct image_writer *writer, uint32_t first, uint32_t count)
 {
-	bool has_backend = route->backend != IMAGE_NONE;
+	size_t len = writer->now.sources.len;
 
-	return (struct image_route){
-		.kind = (uint8_t)route->kind, /* an enum of few values */
-		.flags = IMAGE_ROUTE_LAST,
-		.backend = route->backend,
-		.policy = route->policy,
-		.source = route->source,
-		.path = route->path,
-		.backend_id = has_backend ? writer->backends.at[route->backend].id : IMAGE_NONE,
-	};
+	assert((uint64_t)first + count <= writer->before.sources.len);
+	vec_reserve(&writer->now.sources, len + count);
+	if (count)
+		memcpy(writer->now.sources.at + len, writer->before.sources.at + first,
+		       count * sizeof(*writer->now.sources.at));
+	writer->now.sources.len += count;
+	return (uint32_t)len;
 }
 
-/* The sorted routes of one vhost, by path: Exact and Prefix of one path become one trie_path. */
-static uint32_t join_paths(const struct route_ref *refs, const struct image_vhost *vhost,
-			   struct trie_path *paths)
+uint32_t image_writer_keep_vhost(struct image_writer *writer, const struct image_writer_kept *kept)
 {
-	uint32_t count = 0;
+	uint32_t index = (uint32_t)writer->now.vhosts.len;
+	struct image_vhost *vhost = vec_push(&writer->now.vhosts);
 
-	for (uint32_t i = 0; i < vhost->route_count; i++) {
-		uint32_t index = vhost->route_first + i;
-
-		if (refs[i].route->kind == IMAGE_ROUTE_DEFAULT)
-			continue;
-		if (i == 0 || !str_eq(refs[i - 1].path, refs[i].path))
-			paths[count++] = (struct trie_path){
-				.text = refs[i].path,
-				.text_offset = refs[i].route->path.offset,
-				.exact_route = IMAGE_NONE,
-				.prefix_route = IMAGE_NONE,
-			};
-		if (refs[i].route->kind == IMAGE_ROUTE_EXACT)
-			paths[count - 1].exact_route = index;
-		else
-			paths[count - 1].prefix_route = index;
-	}
-	return count;
-}
-
-static uint32_t most_routes(const struct image_writer *writer)
-{
-	uint32_t most = 0;
-
-	for (size_t i = 0; i < writer->vhosts.len; i++)
-		if (writer->vhosts.at[i].route_count > most)
-			most = writer->vhosts.at[i].route_count;
-	return most;
-}
-
-/* Sorts @refs into the order of the image and gives each vhost its trie. */
-static int lay_out_vhosts(struct image_writer *writer, struct route_ref *refs, struct err *err)
-{
-	struct trie_path *paths;
-	int rc = 0;
-
-	group_by_vhost(writer, refs);
-	paths = mem_new(most_routes(writer), sizeof(*paths));
-	for (size_t i = 0; i < writer->vhosts.len && rc == 0; i++) {
-		struct image_vhost *vhost = &writer->vhosts.at[i];
-		struct route_ref *own = refs + vhost->route_first;
-
-		rc = sort_vhost(writer, vhost, own, err);
-		if (rc)
-			break;
-		vhost->node_first = (uint32_t)writer->trie.nodes.len;
-		trie_add(&writer->trie, paths, join_paths(own, vhost, paths));
-		vhost->node_count = (uint32_t)writer->trie.nodes.len - vhost->node_first;
-		if (vhost->default_route != IMAGE_NONE) /* sorted behind all others */
-			vhost->default_route = vhost->route_first + vhost->route_count - 1;
-	}
-	mem_free(paths);
-	return rc;
-}
-
-static struct host_slot *lay_out_hosts(const struct image_writer *writer,
-				       const struct host_table_keys *keys, uint32_t *slot_count)
-{
-	struct host_table_item *items = mem_new(writer->vhosts.len, sizeof(*items));
-	struct host_slot *slots;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < writer->vhosts.len; i++) {
-		const struct image_vhost *vhost = &writer->vhosts.at[i];
-		struct str name = str_of(writer->strings.at + vhost->name_offset, vhost->name_len);
-
-		if (i == writer->catch_all)
-			continue;
-		items[count++] = (struct host_table_item){ host_table_hash(keys, name), i };
-	}
-	slots = host_table_new(items, count, slot_count);
-	mem_free(items);
-	return slots;
-}
-
-static void put_sections(const struct image_writer *writer, const struct host_slot *slots,
-			 const struct route_ref *refs)
-{
-	const void *const from[IMAGE_SECTION_COUNT] = {
-		[IMAGE_SECTION_HOST_SLOTS] = slots,
-		[IMAGE_SECTION_VHOSTS] = writer->vhosts.at,
-		[IMAGE_SECTION_NODES] = writer->trie.nodes.at,
-		[IMAGE_SECTION_BACKENDS] = writer->backends.at,
-		[IMAGE_SECTION_POLICIES] = writer->policies.at,
-		[IMAGE_SECTION_SOURCES] = writer->sources.at,
-		[IMAGE_SECTION_STRINGS] = writer->strings.at,
-	};
-	const struct segment_header *header = (void *)writer->bytes; /* made by segment_new */
-	struct image_route *routes =
-		(void *)(writer->bytes + header->sections[IMAGE_SECTION_ROUTES].offset_bytes);
-
-	segment_fill(&image_shape, writer->bytes, from);
-	for (size_t i = 0; i < writer->routes.len; i++)
-		routes[i] = route_of(writer, refs[i].route);
-}
-
-static void put_header(const struct image_writer *writer, const struct host_table_keys *keys)
-{
-	/* segment_new gave room for a whole header. */
-	struct image_header *header = (void *)writer->bytes;
-
-	header->keys = *keys;
-	header->default_route =
-		writer->has_class_default ? (uint32_t)(writer->routes.len - 1) : IMAGE_NONE;
-	header->catch_all_vhost = writer->catch_all;
-	header->wildcard_count = writer->wildcard_count;
-}
-
-/* Room for the segment, all sections filled; the header's own words are left. */
-static int write_segment(struct image_writer *writer, const struct host_table_keys *keys,
-			 const struct route_ref *refs, size_t *len)
-{
-	size_t counts[IMAGE_SECTION_COUNT] = {
-		[IMAGE_SECTION_VHOSTS] = writer->vhosts.len,
-		[IMAGE_SECTION_NODES] = writer->trie.nodes.len,
-		[IMAGE_SECTION_ROUTES] = writer->routes.len,
-		[IMAGE_SECTION_BACKENDS] = writer->backends.len,
-		[IMAGE_SECTION_POLICIES] = writer->policies.len / sizeof(struct image_policy),
-		[IMAGE_SECTION_SOURCES] = writer->sources.len,
-		[IMAGE_SECTION_STRINGS] = writer->strings.len,
-	};
-	struct host_slot *slots;
-	uint32_t slot_count;
-	int rc;
-
-	if (writer->strings.is_full || writer->policies.is_full)
-		return -EFBIG;
-	slots = lay_out_hosts(writer, keys, &slot_count);
-	counts[IMAGE_SECTION_HOST_SLOTS] = slot_count;
-	rc = segment_new(&image_shape, counts, writer->generation, &writer->bytes, len);
-	if (rc == 0)
-		put_sections(writer, slots, refs);
-	mem_free(slots);
-	return rc;
-}
-
-int image_writer_finish(struct image_writer *writer, struct str *bytes, struct err *err)
-{
-	struct host_table_keys keys = host_table_keys_of(writer->hash_key);
-	struct route_ref *refs = mem_new(writer->routes.len, sizeof(*refs));
-	size_t len;
-	int rc = lay_out_vhosts(writer, refs, err);
-
-	if (rc)
-		goto out;
-	rc = write_segment(writer, &keys, refs, &len);
-	if (rc) {
-		err_set(err, rc, "image: larger than 4 GiB");
-		goto out;
-	}
-	put_header(writer, &keys);
-	*bytes = str_of(writer->bytes, len);
-out:
-	mem_free(refs);
-	return rc;
+	assert(kept->before < writer->before.vhosts.len);
+	*vhost = writer->before.vhosts.at[kept->before];
+	vhost->owner_first = kept->owner_first;
+	vhost->owner_spread = kept->owner_spread;
+	vhost->flags &= (uint8_t)~IMAGE_VHOST_TLS;
+	if (kept->has_tls)
+		vhost->flags |= IMAGE_VHOST_TLS;
+	*vec_push(&writer->origins) = (struct writer_origin){ .before = kept->before,
+							      .source_shift = kept->source_shift };
+	writer->wildcard_count += (vhost->flags & IMAGE_VHOST_WILDCARD) != 0;
+	if (vhost->flags & IMAGE_VHOST_CATCH_ALL)
+		writer->catch_all = index;
+	return index;
 }

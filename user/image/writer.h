@@ -12,6 +12,17 @@
  *   fd = memfd_seal("sluice-image", bytes, &err);
  *   image_writer_free(w);
  *
+ * A writer may go on, generation after generation. It remembers what it laid out last, and
+ * what has not changed since then is kept by its index instead of being added again: its texts
+ * are not read, its paths not sorted, its trie not made anew.
+ *
+ *   image_writer_next(w, generation);
+ *   backend = image_writer_keep_backend(w, index_before);
+ *   source = image_writer_keep_sources(w, first_before, count);
+ *   image_writer_keep_vhost(w, &(struct image_writer_kept){ ... });   with all its routes
+ *   image_writer_add_...                                              what is new or changed
+ *   image_writer_finish(w, &bytes, &err);
+ *
  * The same calls in the same order with the same hash key give the same bytes: golden
  * files rest on that. Conflicts (two routes for one path and kind) are the compiler's to
  * settle; the writer only refuses to write them. All text is copied. Running out of memory
@@ -85,10 +96,46 @@ int image_writer_add_route(struct image_writer *writer, const struct image_write
 			   struct err *err);
 
 /*
- * Writes the image. @bytes belongs to the writer and lives until image_writer_free. Once only.
+ * Writes the image. @bytes belongs to the writer and lives until image_writer_free or
+ * image_writer_next. Once only a generation.
  * 0; -EEXIST where two routes have the same vhost, path and kind (the text names them);
  * -EFBIG above 4 GiB.
  */
 int image_writer_finish(struct image_writer *writer, struct str *bytes, struct err *err);
+
+/* The bytes of finish become the caller's, to be freed by mem_free. */
+char *image_writer_take(struct image_writer *writer);
+
+/* -------------------------------------------------------- from the one before */
+
+/*
+ * Begins another image. All texts of those before stay: see image_writer_text_bytes. What the last
+ * finish laid out can be kept; nothing can where it failed.
+ */
+void image_writer_next(struct image_writer *writer, uint64_t generation);
+/* The same, but forgets everything: texts too, and there is nothing to keep. */
+void image_writer_renew(struct image_writer *writer, uint64_t generation);
+
+/* How many bytes of texts the image will have, with those that only images before needed. */
+size_t image_writer_text_bytes(const struct image_writer *writer);
+
+/* Backend @before of the image before, unchanged; its index now. */
+uint32_t image_writer_keep_backend(struct image_writer *writer, uint32_t before);
+
+/* @count sources of the image before, unchanged; the first one's index now. */
+uint32_t image_writer_keep_sources(struct image_writer *writer, uint32_t first, uint32_t count);
+
+struct image_writer_kept {
+	uint32_t before;       /* index in the image before */
+	uint32_t source_shift; /* from the sources of its routes before to those now, modulo 2^32 */
+	bool has_tls;          /* this and what follows is that of now */
+	uint16_t owner_first, owner_spread;
+};
+
+/*
+ * A vhost of the image before, with its name and all its routes unchanged. Their backends must be
+ * kept or added under the ids that they had, their policies added. Returns its index.
+ */
+uint32_t image_writer_keep_vhost(struct image_writer *writer, const struct image_writer_kept *kept);
 
 #endif

@@ -13,9 +13,9 @@
  *                   └──► source       the Ingress, its rule and path
  *   tls_hosts[] ──► certs[]           pairs that were checked
  *
- * Indices refer to the arrays of the same model. Texts belong to the model's arena
- * or are borrowed from the objects it was made of: a model is good for as long as
- * those objects are.
+ * Indices refer to the arrays of the same model. Texts belong to the model's arena,
+ * to the compiler, or are borrowed from the objects it was made of: a model is good
+ * for as long as those objects are.
  */
 #ifndef SLUICE_MODEL_MODEL_H
 #define SLUICE_MODEL_MODEL_H
@@ -97,6 +97,7 @@ struct model_vhost {
 	uint64_t dispatch_hash; /* key in the map `hosts` */
 	uint16_t worker_first, worker_spread;
 	const struct object *object; /* the oldest Ingress that names it */
+	uint32_t number;             /* compile's own: of the host */
 };
 
 /* ---------------------------------------------------------------- backends */
@@ -130,6 +131,7 @@ struct model_tls_host {
 	struct str host;             /* host key, wildcards too */
 	uint32_t cert;               /* MODEL_NONE: the default certificate */
 	const struct object *object; /* the Ingress that decided it */
+	uint32_t number;             /* compile's own: of the host */
 };
 
 /* ------------------------------------------------------------------- model */

@@ -211,9 +211,11 @@ static void test_ids_stay(void **state)
 	assert_int_not_equal(backend_id_of(fixture, "a"), backend_id);
 	/* Gone and back again. */
 	first->ingress.class_name = STR("other");
+	first->serial = object_serial();
 	compile_all(fixture);
 	assert_int_equal(endpoint_id_of(fixture, "10.0.0.2"), UINT32_MAX);
 	first->ingress.class_name = STR("sluice");
+	first->serial = object_serial();
 	compile_all(fixture);
 	assert_int_equal(backend_id_of(fixture, "m"), backend_id);
 	assert_int_equal(endpoint_id_of(fixture, "10.0.0.2"), endpoint_id);
@@ -355,6 +357,7 @@ static void test_certs_of_a_name_that_moves(void **state)
 	objects_tls(a, "a.example", "cert");
 	compile_routes_again(fixture);
 	objects_tls(a, "b.example", "cert");
+	a->serial = object_serial();
 	compile_routes_again(fixture);
 	assert_false(fixture->output.certs_same);
 	assert_int_equal(fixture->checks, 1);
@@ -407,6 +410,7 @@ static void test_fallback_certificate(void **state)
 	objects_secret(&fixture->objects, "default", "named", "chain 2", "key 2");
 	compile_routes_again(fixture);
 	assert_int_equal(fixture->findings.list.len, 0);
+	model = compiler_model(fixture->compiler);
 	assert_ptr_not_equal(model->certs.at[model->default_cert].object, fallback);
 }
 
