@@ -49,6 +49,10 @@ class Ground(Site):
         self.settle()
         self.proxy_pid = self._find_proxy()
 
+    def make_sluice(self, *options, **more):
+        self.access_log = os.path.join(self.world.dir, "access.log")
+        return super().make_sluice("--access-log", self.access_log, *options, **more)
+
     def _start_two(self):
         more = self.sluice.arguments[self.sluice.arguments.index("--manifests"):]
         self.sluice = Sluice(self.world, *more, command="agent")

@@ -311,12 +311,28 @@ def hops():
             ("upgrade-list-h2c", ("Connection: Upgrade", "Upgrade: websocket, h2c")),
             ("upgrade-twice-h2c", ("Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c")),
             ("upgrade-http-2", ("Connection: Upgrade", "Upgrade: HTTP/2.0")), ("upgrade-tls", ("Connection: Upgrade", "Upgrade: TLS/1.3")),
+            ("upgrade-two-words", ("Connection: Upgrade", "Upgrade: websocket h2c")),
+            ("upgrade-tab", ("Connection: Upgrade", "Upgrade: a\th2c")), ("upgrade-quoted", ("Connection: Upgrade", 'Upgrade: "h2c"')),
+            ("upgrade-semicolon", ("Connection: Upgrade", "Upgrade: a;h2c")), ("upgrade-slash", ("Connection: Upgrade", "Upgrade: /h2c")),
+            ("upgrade-http-bare", ("Connection: Upgrade", "Upgrade: HTTP")), ("upgrade-tls-bare", ("Connection: Upgrade", "Upgrade: TLS")),
             ("upgrade-empty", ("Connection: Upgrade", "Upgrade:")),
             ("upgrade-ignored", ("Connection: Upgrade", "Upgrade: websocket")),
             ("secret-named", ("Connection: X-Secret", "X-Secret: a")), ("empty-options", ("Connection: ,, ,",)),
             ("keep-alive-named", ("Connection: Keep-Alive", "Keep-Alive: timeout=5")),
             ("expect-other", ("Expect: nonsense",)), ("max-forwards", ("Max-Forwards: 0",))):
         yield f"hop-{name}", get(*fields), Passed()
+    for name, fields in (
+            ("plain", ("Expect: 100-continue",)), ("case", ("EXPECT: 100-CONTINUE",)), ("twice", ("Expect: 100-continue",) * 2),
+            ("list", ("Expect: 100-continue, 100-continue",)), ("other", ("Expect: 200-ok",)), ("empty", ("Expect:",)),
+            ("junk-around", ("Expect: x 100-continue",)), ("named", ("Expect: 100-continue", "Connection: Expect"))):
+        yield f"expect-{name}", post(*fields, "Content-Length: 5", body="hello"), Passed(body=b"hello")
+        yield f"expect-{name}-chunked", post(*fields, "Transfer-Encoding: chunked", body="5\r\nhello\r\n0\r\n\r\n"), Passed(
+            body=b"hello")
+        yield f"expect-{name}-no-body", get(*fields), Passed(body=b"")
+    yield "expect-1.0", lines("POST /probe HTTP/1.0", "Expect: 100-continue", "Content-Length: 5", body="hello"), Ends(body=b"hello")
+    yield "expect-folded", post("Expect:", " 100-continue", "Content-Length: 5", body="hello"), BAD
+    yield "expect-both-framings", post("Expect: 100-continue", "Content-Length: 5", "Transfer-Encoding: chunked",
+                                       body="0\r\n\r\n" + HIDDEN), BAD
     yield "hop-connection-space", get("Connection: a b"), BAD
     yield "hop-connection-quoted", get('Connection: "close"'), BAD
     yield "hop-connection-many", get("Connection: " + ",".join(f"x{n}" for n in range(200))), BAD

@@ -11,6 +11,7 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 TARGET = re.compile(rb"[!-~]+\Z")
 VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\Z")
 HOST = re.compile(rb"(?:[0-9A-Za-z._~-]*|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?\Z")
+PROTOCOL = re.compile(rb"(?!(?:h2c|http|tls)(?:/|\Z))[!#$%&'*+\-.^_`|~0-9a-z]+(?:/[!#$%&'*+\-.^_`|~0-9a-z]+)?\Z", re.I)
 CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}\Z")
 
 # Of the connection between client and proxy; an endpoint must not see them.
@@ -138,7 +139,7 @@ class Reader:
         allowed = set()
         if upgrade:
             allowed = {b"connection", b"upgrade"}
-            if message.all(b"connection") != [b"upgrade"] or len(upgrade) != 1 or b"h2c" in upgrade[0]:
+            if message.all(b"connection") != [b"upgrade"] or len(upgrade) != 1 or not PROTOCOL.match(upgrade[0]):
                 self._complain(f"upgrade: {upgrade}, connection: {message.all(b'connection')}")
         for name, value in message.fields:
             if name in HOP and name not in allowed:

@@ -356,3 +356,22 @@ def test_early_answer_ends_the_upload(ground):
         reply = connection.reply("POST")
         assert (reply.status, reply.body) == (413, b"full") and reply["Connection"] == "close"
         assert until_close(connection.sock)[0] == b""
+
+
+@pytest.mark.parametrize("answer,status", [(head("100 Continue"), 200), (head("100 Continue") * 3, 200), (head("417 No", "Content-Length: 0"), 417),
+                                           (head("100 Continue") + head("403 No", "Content-Length: 0"), 403), (head("101 Switching Protocols"), 502),
+                                           (OK2 + EVIL, 200)], ids=["go-on", "three-times", "no", "go-on-no", "switch", "early-and-more"])
+def test_expectations(ground, answer, status):
+    """What an endpoint says before it has the body, while the client waits with it."""
+    ground.judged.on_head = lambda sock, message: sock.sendall(answer)
+    with ground.connect() as connection:
+        connection.send(head_of("POST", "/bad", HOST, {"Expect": "100-continue", "Content-Length": 5}))
+        if answer.startswith(b"HTTP/1.1 100") and status == 200:
+            assert connection.head().status == 100
+            connection.send(b"hello")
+        reply = connection.reply("POST")
+        assert reply.status == status and b"evil" not in reply.body
+        if not answer.startswith(b"HTTP/1.1 100") or status != 200:
+            connection.send(b"hello" + head_of("GET", "/hidden", HOST))
+            assert until_close(connection.sock)[0] == b"", "an unfinished body is followed by nothing"
+    assert not [m for m in ground.messages() if m.target == b"/hidden"]

@@ -7,6 +7,7 @@
 #include "image/key.h"
 #include "proxy/access_log.h"
 #include "proxy/worker_tls.h"
+#include "wire/scan.h"
 
 /* ------------------------------------------------------------------- routes */
 
@@ -162,13 +163,24 @@ size_t request_head_room(const struct stream *stream, const struct h1_request *r
 	       FIELD_ROOM;
 }
 
+static bool is_token(struct str text)
+{
+	return text.len > 0 &&
+	       scan_class(text.at, text.at + text.len, BYTE_TOKEN) == text.at + text.len;
+}
+
 bool request_may_upgrade_to(struct str protocol)
 {
+	size_t slash = str_find_char(protocol, '/');
+	struct str name = str_slice(protocol, 0, slash);
+
+	/* token [ "/" token ] (RFC 9110 7.8): some readers look for words in anything else. */
+	if (!is_token(name) ||
+	    (slash < protocol.len && !is_token(str_slice(protocol, slash + 1, protocol.len))))
+		return false;
 	/* Another version of HTTP behind our back would carry requests that nobody routed. */
-	return !str_eq_nocase(str_slice(protocol, 0, 3), STR("h2c")) &&
-	       !str_eq_nocase(str_slice(protocol, 0, 5), STR("http/")) &&
-	       !str_eq_nocase(str_slice(protocol, 0, 4), STR("tls/")) &&
-	       str_find_char(protocol, ',') == protocol.len;
+	return !str_eq_nocase(str_slice(name, 0, 3), STR("h2c")) &&
+	       !str_eq_nocase(name, STR("http")) && !str_eq_nocase(name, STR("tls"));
 }
 
 bool request_wants_tunnel(const struct h1_request *request)
