@@ -27,18 +27,19 @@ static const enum control_type type_of[CONFIG_KIND_COUNT] = {
 
 /* ------------------------------------------------------------------- messages */
 
-static void take_setup(struct control_client *client, const struct control_setup *setup)
+static void take_setup(struct control_client *client, const struct control_message *message)
 {
 	if (client->is_set_up) {
 		log_warning("proxy", "the agent sends a second setup: ignored");
 		return;
 	}
 	client->is_set_up = true;
-	client->setup = *setup;
+	client->setup = message->body.setup;
 }
 
-static void take_settings(struct control_client *client, const struct control_settings *said)
+static void take_settings(struct control_client *client, const struct control_message *message)
 {
+	const struct control_settings *said = &message->body.settings;
 	struct config_settings settings = {
 		.trust.hops = said->trusted_hops,
 		.request_head_timeout_ms = said->request_head_timeout_ms,
@@ -58,29 +59,30 @@ static void take_settings(struct control_client *client, const struct control_se
 }
 
 /* The agent does not want us; another one may come, so this is tried again. */
-static void take_refusal(struct control_client *client, const struct control_refused *refused)
+static void take_refusal(struct control_client *client, const struct control_message *message)
 {
+	const struct control_refused *refused = &message->body.refused;
+
 	if (!client->is_refused_said)
 		log_error("proxy", "the agent refuses: %.*s",
 			  (int)strnlen(refused->text, sizeof(refused->text)), refused->text);
 	client->is_refused_said = true;
 }
 
-static void take_counters(struct control_client *client, const struct control_counters *counters,
-			  int fd)
+static void take_counters(struct control_client *client, const struct control_message *message)
 {
 	if (!client->is_set_up || client->counters_fd >= 0) {
-		close(fd);
+		close(message->fd);
 		return;
 	}
-	client->counters_fd = fd;
-	client->counters = *counters;
-	proxy_set_up(client->proxy, &client->setup, counters, fd);
+	client->counters_fd = message->fd;
+	client->counters = message->body.counters;
+	proxy_set_up(client->proxy, &client->setup, &client->counters, message->fd);
 }
 
-static void take_listener(struct control_client *client, const struct control_listener *listener,
-			  int fd)
+static void take_listener(struct control_client *client, const struct control_message *message)
 {
+	const struct control_listener *listener = &message->body.listener;
 	struct held_listener *grown;
 	size_t count = client->listener_count;
 
@@ -92,14 +94,15 @@ static void take_listener(struct control_client *client, const struct control_li
 	if (!grown)
 		goto refuse;
 	client->listeners = grown;
-	if (proxy_add_listener(client->proxy, listener, fd) < 0)
+	if (proxy_add_listener(client->proxy, listener, message->fd) < 0)
 		goto refuse;
-	grown[client->listener_count++] = (struct held_listener){ .listener = *listener, .fd = fd };
+	grown[client->listener_count++] =
+		(struct held_listener){ .listener = *listener, .fd = message->fd };
 	return;
 
 refuse:
 	log_error("proxy", "a listening socket for worker %u cannot be taken", listener->worker);
-	close(fd);
+	close(message->fd);
 }
 
 static void refuse_segment(struct control_client *client, enum control_type type,
@@ -118,30 +121,30 @@ static void refuse_segment(struct control_client *client, enum control_type type
 	channel_send(&client->channel, CONTROL_REFUSED, &refused, -1);
 }
 
-static void take_segment(struct control_client *client, enum control_type type,
-			 const struct control_segment *message, int fd)
+static void take_segment(struct control_client *client, const struct control_message *message)
 {
-	enum config_kind kind = kind_of(type);
-	uint64_t generation = message->generation;
+	enum config_kind kind = kind_of(message->type);
+	uint64_t generation = message->body.segment.generation;
 	struct config_segment *segment;
 	struct err err = { 0 };
 
-	if (config_segment_open(kind, fd, generation, &segment, &err) < 0) {
-		refuse_segment(client, type, generation, &err);
-		close(fd);
+	if (config_segment_open(kind, message->fd, generation, &segment, &err) < 0) {
+		refuse_segment(client, message->type, generation, &err);
+		close(message->fd);
 		segment = NULL;
 	}
 	if (segment && proxy_use_segment(client->proxy, kind, segment) < 0) {
 		err_set(&err, -ENOMEM, "no memory");
-		refuse_segment(client, type, generation, &err);
+		refuse_segment(client, message->type, generation, &err);
 	}
-	if (!(message->flags & CONTROL_SEGMENT_MORE))
+	if (!(message->body.segment.flags & CONTROL_SEGMENT_MORE))
 		proxy_publish(client->proxy);
 	config_segment_put(segment);
 }
 
-static void take_ticket_keys(struct control_client *client, const struct control_ticket_keys *keys)
+static void take_ticket_keys(struct control_client *client, const struct control_message *message)
 {
+	const struct control_ticket_keys *keys = &message->body.ticket_keys;
 	struct tls_ticket_key taken[CONFIG_TICKET_KEYS_MAX];
 	uint32_t count = keys->count;
 
@@ -157,63 +160,48 @@ static void take_ticket_keys(struct control_client *client, const struct control
 	explicit_bzero(taken, sizeof(taken));
 }
 
+static void take_welcome(struct control_client *client, const struct control_message *message)
+{
+	(void)message;
+	client->is_refused_said = false;
+}
+
+static void take_access_log(struct control_client *client, const struct control_message *message)
+{
+	proxy_set_access_log(client->proxy, message->fd);
+}
+
+static void take_start(struct control_client *client, const struct control_message *message)
+{
+	(void)message;
+	proxy_start(client->proxy);
+}
+
+static void take_drain(struct control_client *client, const struct control_message *message)
+{
+	proxy_drain(client->proxy, message->body.drain.grace_ms);
+}
+
+/* Who takes which message, with its descriptor. The others are not for a proxy. */
+static void (*const takers[CONTROL_TYPE_COUNT])(struct control_client *client,
+						const struct control_message *message) = {
+	[CONTROL_WELCOME] = take_welcome,       [CONTROL_REFUSED] = take_refusal,
+	[CONTROL_SETTINGS] = take_settings,     [CONTROL_SETUP] = take_setup,
+	[CONTROL_COUNTERS] = take_counters,     [CONTROL_LISTENER] = take_listener,
+	[CONTROL_ACCESS_LOG] = take_access_log, [CONTROL_TICKET_KEYS] = take_ticket_keys,
+	[CONTROL_IMAGE] = take_segment,         [CONTROL_ENDPOINTS] = take_segment,
+	[CONTROL_CERTS] = take_segment,         [CONTROL_START] = take_start,
+	[CONTROL_DRAIN] = take_drain,
+};
+
 static void on_message(struct channel *channel, struct control_message *message)
 {
 	struct control_client *client = CONTAINER_OF(channel, struct control_client, channel);
-	const union control_body *body = &message->body;
 
-	switch (message->type) {
-	case CONTROL_WELCOME:
-		client->is_refused_said = false;
-		break;
-	case CONTROL_REFUSED:
-		take_refusal(client, &body->refused);
-		break;
-	case CONTROL_SETTINGS:
-		take_settings(client, &body->settings);
-		break;
-	case CONTROL_SETUP:
-		take_setup(client, &body->setup);
-		break;
-	case CONTROL_COUNTERS:
-		take_counters(client, &body->counters, message->fd);
-		break;
-	case CONTROL_LISTENER:
-		take_listener(client, &body->listener, message->fd);
-		break;
-	case CONTROL_ACCESS_LOG:
-		proxy_set_access_log(client->proxy, message->fd);
-		break;
-	case CONTROL_TICKET_KEYS:
-		take_ticket_keys(client, &body->ticket_keys);
-		break;
-	case CONTROL_IMAGE:
-	case CONTROL_ENDPOINTS:
-	case CONTROL_CERTS:
-		take_segment(client, message->type, &body->segment, message->fd);
-		break;
-	case CONTROL_START:
-		proxy_start(client->proxy);
-		break;
-	case CONTROL_DRAIN:
-		proxy_drain(client->proxy, body->drain.grace_ms);
-		break;
-	case CONTROL_NONE:
-	case CONTROL_HELLO:
-	case CONTROL_IN_FORCE:
-	case CONTROL_DRAINED:
-	case CONTROL_LEAVING:
-	case CONTROL_TAKEOVER:
-	case CONTROL_COMMIT:
-	case CONTROL_HANDOVER:
-	case CONTROL_LET_GO:
-	case CONTROL_LOCK:
-	case CONTROL_ADMIN:
-	case CONTROL_TYPE_COUNT: /* not for us, or the channel lets them not through */
-		if (message->fd >= 0)
-			close(message->fd);
-		break;
-	}
+	if (takers[message->type]) /* the channel lets no other numbers through */
+		takers[message->type](client, message);
+	else if (message->fd >= 0)
+		close(message->fd);
 }
 
 /* -------------------------------------------------------------------- reports */
