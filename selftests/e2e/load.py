@@ -14,10 +14,12 @@ Failure = collections.namedtuple("Failure", "at kind host text")
 class Load:
     """with Load(site, hosts) as load: ...; then load.failures, load.requests, load.worst."""
 
-    def __init__(self, site, hosts, keepalive=3, fresh=2, scheme="http", check=None, forgive=()):
+    def __init__(self, site, hosts, keepalive=3, fresh=2, scheme="http", check=None, forgive=(),
+                 pause=0.0):
         self.site, self.hosts, self.scheme = site, hosts, scheme
         self.check = check or (lambda host, reply: reply.status == 200)
         self.forgive = forgive
+        self.pause = pause  # of each thread between two requests
         self.failures, self.forgiven = [], []
         self.requests, self.worst = 0, 0.0
         self._lock = threading.Lock()
@@ -58,6 +60,7 @@ class Load:
                         if self.scheme == "https" else self.site.connect()
                 reply = connection.get(host)
                 self._count(began, host, reply)
+                time.sleep(self.pause)
                 if kept and (reply["Connection"] or "").lower() != "close":
                     continue
             except (OSError, Closed, Malformed, AssertionError) as error:

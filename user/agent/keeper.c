@@ -46,10 +46,15 @@ static int read_pid(const char *run_dir, int otherwise)
 		return otherwise;
 	len = read(fd, text, sizeof(text));
 	close(fd);
-	if (len <= 0 || str_parse_u64(str_trim(str_of(text, (size_t)len)), INT32_MAX, &pid) ||
+	if (len <= 1 || str_parse_u64(str_of(text, (size_t)len - 1), INT32_MAX, &pid) ||
 	    pid == (uint64_t)getpid())
 		return otherwise;
 	return (int)pid;
+}
+
+void keeper_pass_on(const char *run_dir, int pid, int number)
+{
+	kill(read_pid(run_dir, pid), number);
 }
 
 static int exit_code_of(int status)
@@ -92,8 +97,7 @@ int keeper_run(const char *run_dir, int pid)
 
 		if (number < 0 || number == SIGCHLD)
 			continue;
-		in_charge = read_pid(run_dir, in_charge);
-		kill(in_charge, number);
+		keeper_pass_on(run_dir, in_charge, number);
 	}
 	return exit_code;
 }

@@ -16,6 +16,9 @@ struct agent;
 /* <run-dir>/agent.pid says who is in charge. A failure is logged. */
 void keeper_write_pid(const char *run_dir);
 
+/* Passes signal @number on to the agent in charge: @pid, or one after it. */
+void keeper_pass_on(const char *run_dir, int pid, int number);
+
 /* Until @pid and every agent after it is gone. Returns the exit code of the last one. */
 int keeper_run(const char *run_dir, int pid);
 

@@ -269,7 +269,10 @@ static void on_signal(struct loop_watch *watch, uint32_t events)
 
 	(void)events;
 	while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR2)
+		if (agent->is_superseded && agent->upgrade.child_pid)
+			keeper_pass_on(agent->options->run_dir, agent->upgrade.child_pid,
+				       (int)info.ssi_signo);
+		else if (info.ssi_signo != SIGHUP && info.ssi_signo != SIGUSR2)
 			on_end_signal(agent);
 		else if (agent->is_superseded || !agent->is_started)
 			log_info("agent", "signal %u comes to an agent that is not in charge",

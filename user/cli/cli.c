@@ -24,20 +24,24 @@ struct cli_command {
 	const char *parameter; /* what the first argument is called in the question to the agent */
 	int (*run)(const struct cli_call *call); /* NULL: ask the agent */
 	const char *help;
+	bool is_action; /* it changes something: POST, and only over the run dir's socket */
 };
 
 static const struct cli_command commands[] = {
-	{ "status", "", 0, 0, NULL, NULL, "processes, generations, workers, interfaces" },
-	{ "routes", "[HOST]", 0, 1, "host", NULL, "what is served, for one host or all" },
-	{ "explain", "URL", 1, 1, "url", NULL, "which route and endpoint a request gets, and why" },
-	{ "endpoints", "", 0, 0, NULL, NULL, "the endpoints of every backend" },
-	{ "certs", "", 0, 0, NULL, NULL, "certificates by server name" },
-	{ "findings", "", 0, 0, NULL, NULL, "what is wrong with objects" },
-	{ "maps", "", 0, 0, NULL, NULL, "the BPF maps" },
-	{ "flows", "", 0, 0, NULL, NULL, "connections that XDP steers to their worker" },
-	{ "features", "", 0, 0, NULL, NULL, "what this kernel has, and what it is used for" },
+	{ "status", "", 0, 0, NULL, NULL, "processes, generations, workers, interfaces", false },
+	{ "routes", "[HOST]", 0, 1, "host", NULL, "what is served, for one host or all", false },
+	{ "explain", "URL", 1, 1, "url", NULL, "which route and endpoint a request gets, and why",
+	  false },
+	{ "endpoints", "", 0, 0, NULL, NULL, "the endpoints of every backend", false },
+	{ "certs", "", 0, 0, NULL, NULL, "certificates by server name", false },
+	{ "findings", "", 0, 0, NULL, NULL, "what is wrong with objects", false },
+	{ "maps", "", 0, 0, NULL, NULL, "the BPF maps", false },
+	{ "flows", "", 0, 0, NULL, NULL, "connections that XDP steers to their worker", false },
+	{ "features", "", 0, 0, NULL, NULL, "what this kernel has, and what it is used for",
+	  false },
+	{ "drain", "", 0, 0, NULL, NULL, "finish what is under way, take nothing new", true },
 	{ "check", "PATH...", 1, CLI_ARGUMENTS_MAX, NULL, cli_check,
-	  "what of these manifests would be refused or ignored; needs no agent" },
+	  "what of these manifests would be refused or ignored; needs no agent", false },
 };
 
 /* ------------------------------------------------------------------------------ options */
@@ -252,21 +256,21 @@ static int parse(struct cli_call *call, int count, char **arguments, struct err 
 static int ask(const struct cli_call *call)
 {
 	struct err err = { 0 };
-	struct buf target, body;
+	struct buf request, body;
 	unsigned int status = 0;
 	int rc;
 
-	buf_init(&target, 0);
+	buf_init(&request, 0);
 	buf_init(&body, 0);
-	buf_printf(&target, "/api/v1/%s?format=%s", call->command->name,
-		   call->is_json ? "json" : "text");
+	buf_printf(&request, "%s /api/v1/%s?format=%s", call->command->is_action ? "POST" : "GET",
+		   call->command->name, call->is_json ? "json" : "text");
 	if (call->argument_count)
-		cli_add_parameter(&target, call->command->parameter,
+		cli_add_parameter(&request, call->command->parameter,
 				  str_from_c(call->arguments[0]));
 	if (call->parameters.len)
-		buf_printf(&target, "&%.*s", (int)call->parameters.len - 1,
+		buf_printf(&request, "&%.*s", (int)call->parameters.len - 1,
 			   call->parameters.at + 1);
-	rc = cli_get(&call->server, buf_str(&target), &body, &status, &err);
+	rc = cli_get(&call->server, buf_str(&request), &body, &status, &err);
 	if (rc)
 		fprintf(stderr, "sluicectl: %s\n", err.text);
 	else if (status != 200)
@@ -275,7 +279,7 @@ static int ask(const struct cli_call *call)
 		fwrite(body.at, 1, body.len, stdout);
 	if (!rc && status == 200 && fflush(stdout) != 0)
 		rc = -errno;
-	buf_release(&target);
+	buf_release(&request);
 	buf_release(&body);
 	return rc || status != 200 ? CLI_EXIT_FAILED : 0;
 }

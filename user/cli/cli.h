@@ -26,10 +26,10 @@ struct cli_server {
 };
 
 /*
- * GET @target ("/api/v1/status?format=text"); the body is appended to @body and *@status set. 0;
- * -errno with a text where nobody answers.
+ * Asks @request ("GET /api/v1/status?format=text"); the body is appended to @body and *@status
+ * set. 0; -errno with a text where nobody answers.
  */
-int cli_get(const struct cli_server *server, struct str target, struct buf *body,
+int cli_get(const struct cli_server *server, struct str request, struct buf *body,
 	    unsigned int *status, struct err *err);
 
 /* What was asked for on the command line. Texts are the command line's. */

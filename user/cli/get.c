@@ -48,14 +48,14 @@ static int connect_unix(const char *run_dir, struct err *err)
 	return err->code;
 }
 
-static int send_request(int fd, struct str target, struct err *err)
+static int send_request(int fd, struct str wanted, struct err *err)
 {
 	struct buf request;
 	ssize_t len;
 
 	buf_init(&request, 0);
-	buf_printf(&request, "GET %.*s HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n",
-		   STR_ARG(target));
+	buf_printf(&request, "%.*s HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n",
+		   STR_ARG(wanted));
 	len = send(fd, request.at, request.len, MSG_NOSIGNAL);
 	buf_release(&request);
 	return len < 0 ? err_set_os(err, -errno, "cannot ask the agent") : 0;
@@ -90,7 +90,7 @@ static int split(struct str answer, unsigned int *status, struct str *body, stru
 	return 0;
 }
 
-int cli_get(const struct cli_server *server, struct str target, struct buf *body,
+int cli_get(const struct cli_server *server, struct str request, struct buf *body,
 	    unsigned int *status, struct err *err)
 {
 	struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
@@ -104,7 +104,7 @@ int cli_get(const struct cli_server *server, struct str target, struct buf *body
 		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	buf_init(&answer, 0);
-	rc = send_request(fd, target, err);
+	rc = send_request(fd, request, err);
 	if (!rc)
 		rc = receive_all(fd, &answer, err);
 	if (!rc)

@@ -103,6 +103,12 @@ static const struct refusal refusals[] = {
 	  COMMAND_RUN,
 	  { "--early-dispatch", "never" },
 	  "is none of: auto, on, off" },
+	{ "no network", COMMAND_RUN, { "--trusted-proxies", "10.0.0.0/33" }, "is no network such" },
+	{ "no number of hops", COMMAND_RUN, { "--trusted-hops", "all" }, "'all' is no number" },
+	{ "no timeout",
+	  COMMAND_RUN,
+	  { "--keepalive-timeout", "0" },
+	  "is no number of seconds from 1" },
 	{ "the proxy has no manifests",
 	  COMMAND_PROXY,
 	  { "--manifests", "x" },
@@ -112,6 +118,88 @@ static const struct refusal refusals[] = {
 	  { "--control", "x" },
 	  "there is no option '--control'" },
 };
+
+static void check_network(const struct control_network *network, const char *ip, uint32_t bits)
+{
+	struct addr addr = { 0 };
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &addr), 0);
+	assert_memory_equal(network->ip, addr.ip, sizeof(addr.ip));
+	assert_int_equal(network->bits, bits);
+}
+
+static void test_networks_that_are_trusted(void **state)
+{
+	const char *arguments[] = { "--trusted-proxies",
+				    "10.1.2.3/8, fd00::1/9",
+				    "--trusted-proxies",
+				    "192.0.2.1",
+				    "--trusted-hops",
+				    "2",
+				    NULL };
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(&options, COMMAND_AGENT, arguments, &err), 0);
+	assert_int_equal(options.trusted_count, 3);
+	assert_int_equal(options.trusted_hops, 2);
+	/* The bits behind are zero, whatever was said. */
+	check_network(&options.trusted[0], "10.0.0.0", 104);
+	check_network(&options.trusted[1], "fd00::", 9);
+	check_network(&options.trusted[2], "192.0.2.1", 128);
+	options_release(&options);
+}
+
+static void rewrite(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	fclose(file);
+}
+
+/* SIGHUP: some options follow the file, the others are named and stay. */
+static void test_what_the_file_says_later(void **state)
+{
+	char path[] = "/tmp/options-reload-XXXXXX";
+	const char *words[] = { "sluice", "run", "--config", path, "--grace", "7", NULL };
+	struct options options, fresh, again;
+	struct err err = { 0 };
+	struct buf fixed;
+
+	(void)state;
+	close(mkstemp(path));
+	rewrite(path, "workers: 2\nlog-level: info\ngrace: 5\nssl-redirect: \"false\"\n");
+	assert_int_equal(options_parse(&options, COMMAND_RUN, 4, words + 2, &err), 0);
+	options.words = words;
+	buf_init(&fixed, 0);
+	rewrite(path, "workers: 3\nlog-level: debug\nkeepalive-timeout: 9\nhttp: none\n");
+	assert_int_equal(options_reload(&options, &fresh, &fixed, &err), 0);
+	assert_true(str_eq(buf_str(&fixed), STR("http, workers")));
+	assert_int_equal(fresh.worker_count, 2);
+	assert_int_equal(fresh.http.count, 2);
+	assert_int_equal(fresh.log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(fresh.keepalive_timeout_ms, 9000);
+	assert_int_equal(fresh.grace_ms, 7000); /* of the command line */
+	assert_int_equal(fresh.settings.len, 0);
+	/* A second time, from what the first one left; a mistake leaves that. */
+	rewrite(path, "workers: 2\nlog-level: loud\n");
+	assert_int_equal(options_reload(&fresh, &again, &fixed, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "'loud'"));
+	rewrite(path, "workers: 2\n");
+	buf_reset(&fixed);
+	assert_int_equal(options_reload(&fresh, &again, &fixed, &err), 0);
+	assert_int_equal(fixed.len, 0);
+	options_release_reloaded(&fresh);
+	assert_int_equal(again.log_level, LOG_LEVEL_INFO);
+	assert_string_equal(again.run_dir, OPTIONS_RUN_DIR_DEFAULT);
+	options_release_reloaded(&again);
+	options_release(&options);
+	buf_release(&fixed);
+	unlink(path);
+}
 
 static void test_mistakes_are_named(void **state)
 {
@@ -237,6 +325,8 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything_that_a_table_row_sets),
 		cmocka_unit_test(test_mistakes_are_named),
+		cmocka_unit_test(test_networks_that_are_trusted),
+		cmocka_unit_test(test_what_the_file_says_later),
 		cmocka_unit_test(test_flags_win_over_the_file),
 		cmocka_unit_test(test_mistakes_in_the_file_are_named_with_line),
 		cmocka_unit_test(test_a_file_that_is_not_there),

@@ -240,6 +240,58 @@ static void test_a_path_that_does_not_fit(void **state)
 	assert_int_equal(control_connect(path, &err), -ENAMETOOLONG);
 }
 
+static const struct {
+	const char *name;
+	uint32_t min, max, chosen;
+} ranges[] = {
+	{ "the same", CONTROL_VERSION_MIN, CONTROL_VERSION, CONTROL_VERSION },
+	{ "newer, and still ours", CONTROL_VERSION, CONTROL_VERSION + 5, CONTROL_VERSION },
+	{ "older, and still ours", 1, CONTROL_VERSION_MIN, CONTROL_VERSION_MIN },
+	{ "too new", CONTROL_VERSION + 1, CONTROL_VERSION + 2, 0 },
+	{ "too old", 1, CONTROL_VERSION_MIN - 1, 0 },
+	{ "no range at all", CONTROL_VERSION, CONTROL_VERSION - 1, 0 },
+};
+
+static void test_the_highest_version_of_both(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+		struct err err = { 0 };
+		uint32_t chosen = control_choose_version(ranges[i].min, ranges[i].max, &err);
+
+		if (chosen != ranges[i].chosen)
+			fail_msg("%s: %u, expected %u", ranges[i].name, chosen, ranges[i].chosen);
+		if (!chosen && !strstr(err.text, "versions"))
+			fail_msg("%s: '%s' does not name the versions", ranges[i].name, err.text);
+	}
+}
+
+/* Two agents at one path: the second takes its place, and who is connected stays connected. */
+static void test_a_socket_takes_the_place_of_another(void **state)
+{
+	char dir[] = "/tmp/control-over-XXXXXX", path[64];
+	struct err err = { 0 };
+	int first, second, early, late;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/control.sock", dir);
+	first = control_listen(path, &err);
+	early = control_connect(path, &err);
+	second = control_listen_over(path, &err);
+	late = control_connect(path, &err);
+	assert_true(first >= 0 && early >= 0 && second >= 0 && late >= 0);
+	assert_int_equal(close(control_accept(first, &err)), 0);
+	assert_int_equal(control_accept(first, &err), -EAGAIN);
+	assert_int_equal(close(control_accept(second, &err)), 0);
+	close(first);
+	close(second);
+	close(early);
+	close(late);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0); /* nothing was left beside it */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +302,8 @@ int main(void)
 		cmocka_unit_test(test_sending_refuses_what_is_no_message),
 		cmocka_unit_test(test_socket_file),
 		cmocka_unit_test(test_a_path_that_does_not_fit),
+		cmocka_unit_test(test_the_highest_version_of_both),
+		cmocka_unit_test(test_a_socket_takes_the_place_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
