@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * conn: see conn.h for the states; conn_io.c moves the bytes.
+ * conn: see conn.h for the states; conn_io.c moves the bytes, conn_all.c
+ * looks at all of them.
  *
  * A connection is read before it is registered with epoll: with deferred accept its
  * first bytes are there, and one that is handed off, or refused, never needs it.
@@ -20,7 +21,7 @@
 #include "proxy/worker_tls.h"
 #include "wire/client_hello.h"
 
-enum { SHED_LOOKS_MAX = 512, STEPS_MAX = 32 };
+enum { STEPS_MAX = 32 };
 
 /* ------------------------------------------------------------------ closing */
 
@@ -575,50 +576,4 @@ void conn_unwatch(struct conn *conn)
 	if (conn->is_watched)
 		loop_unwatch(&conn->worker->loop, &conn->watch);
 	conn->is_watched = false;
-}
-
-/* ------------------------------------------------------------- all of them */
-
-static bool is_idle(const struct conn *conn)
-{
-	return conn->state == CONN_IDLE && conn_is_drained(conn) && !conn->ahead;
-}
-
-bool conn_shed_idle(struct worker *worker)
-{
-	for (int looks = 0; looks < SHED_LOOKS_MAX; looks++) {
-		struct conn *conn = pool_walk_next(&worker->conns, &worker->shed_hand);
-
-		if (conn && is_idle(conn)) {
-			conn_abort(conn, false);
-			return true;
-		}
-	}
-	return false;
-}
-
-void conn_drain_idle(struct worker *worker)
-{
-	uint64_t now_ms = worker->loop.now_ms;
-	struct pool_walk walk = { 0 };
-	struct conn *conn;
-
-	while ((conn = pool_walk_next(&worker->conns, &walk))) {
-		if (!is_idle(conn))
-			continue;
-		if (now_ms - conn->idle_since_ms >= CONN_DRAIN_IDLE_MS)
-			conn_abort(conn, false);
-		else
-			loop_timer_set(&worker->loop, &conn->timer, now_ms + CONN_DRAIN_IDLE_MS);
-	}
-}
-
-void conn_close_all(struct worker *worker)
-{
-	struct pool_walk walk = { 0 };
-	struct conn *conn;
-
-	while ((conn = pool_walk_next(&worker->conns, &walk)))
-		if (conn->state != CONN_UNUSED && conn->state != CONN_CLOSED)
-			conn_lose(conn, ANSWER_DRAINED);
 }
