@@ -148,6 +148,11 @@ enum __attribute__((packed)) flow_state {
 	FLOW_STATE_ADMIT = 4,   /* tc_admit has to make the socket */
 };
 
+enum admit_flags {
+	ADMIT_FLAG_FIN = 1u << 0,      /* FIN was seen: it becomes CLOSING instead of STEERED */
+	ADMIT_FLAG_ASSIGNED = 1u << 1, /* the first payload is on its way through the stack */
+};
+
 struct flow_key {
 	__u8 client_address[16];
 	__u8 local_address[16];
@@ -160,7 +165,7 @@ struct flow_value {
 	__u32 host_id;
 	__u16 worker;
 	enum flow_state state;
-	__u8 has_fin;    /* ADMIT: it becomes CLOSING instead of STEERED */
+	__u8 flags;      /* ADMIT: enum admit_flags */
 	__u32 admit_seq; /* ADMIT: sequence and acknowledgment number of the first payload */
 	__u32 admit_ack;
 };

@@ -30,8 +30,9 @@ const volatile __u16 listen_ports[LISTEN_PORTS_MAX] = { 0 };
 const volatile __u32 listen_port_count = 0;
 
 enum {
-	TC_NEXT = -1, /* TCX_NEXT, TC_ACT_UNSPEC: whoever comes next */
-	TC_DROP = 2,  /* TC_ACT_SHOT */
+	TC_NEXT = -1,        /* TCX_NEXT, TC_ACT_UNSPEC: whoever comes next */
+	TC_DROP = 2,         /* TC_ACT_SHOT */
+	BATCH_NS = 10000000, /* more than the coarse clock's tick */
 };
 
 /* As linux/bpf.h of kernel 6.9 has them; that of the build may be older. */
@@ -125,6 +126,18 @@ static __always_inline int is_first_segment(const struct admission *admission)
 	       admission->packet.ack_seq == admission->flow->admit_ack;
 }
 
+/*
+ * The stack takes packets in batches: all of them come here before the first of
+ * them makes its socket. What follows an assigned first payload at once will find it.
+ */
+static __always_inline int is_behind_first(const struct admission *admission)
+{
+	const struct flow_value *flow = admission->flow;
+
+	return (flow->flags & ADMIT_FLAG_ASSIGNED) && !is_first_segment(admission) &&
+	       bpf_ktime_get_coarse_ns() - flow->last_seen_ns < BATCH_NS;
+}
+
 static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
 						    const struct flow_key *flow)
 {
@@ -138,7 +151,8 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
 /* The connection has its socket: from here on it is like any other. */
 static __always_inline int end_admission(struct admission *admission)
 {
-	admission->flow->state = admission->flow->has_fin ? FLOW_STATE_CLOSING : FLOW_STATE_STEERED;
+	admission->flow->state =
+		admission->flow->flags & ADMIT_FLAG_FIN ? FLOW_STATE_CLOSING : FLOW_STATE_STEERED;
 	count(&admission->stats->admit_known);
 	return TC_NEXT;
 }
@@ -171,6 +185,8 @@ static __always_inline int make_socket(struct __sk_buff *skb, struct admission *
 static __always_inline int admit(struct __sk_buff *skb, struct admission *admission,
 				 struct bpf_sock *listener)
 {
+	if (is_behind_first(admission))
+		return TC_NEXT;
 	if (!is_first_segment(admission)) {
 		count(&admission->stats->admit_order);
 		return TC_DROP;
@@ -179,6 +195,8 @@ static __always_inline int admit(struct __sk_buff *skb, struct admission *admiss
 		count(&admission->stats->admit_failed);
 		return TC_NEXT;
 	}
+	admission->flow->flags |= ADMIT_FLAG_ASSIGNED;
+	admission->flow->last_seen_ns = bpf_ktime_get_coarse_ns();
 	count(&admission->stats->admit_socket);
 	count_born(admission->flow->host_id);
 	return TC_NEXT;

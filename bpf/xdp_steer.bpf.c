@@ -78,10 +78,11 @@ static __always_inline void note_end(struct steering *s, struct flow_value *flow
 	enum flow_state state = s->packet.is_rst ? FLOW_STATE_CLOSED : FLOW_STATE_CLOSING;
 
 	if (flow->state == FLOW_STATE_ADMIT) {
-		if (s->packet.is_fin && !flow->has_fin)
+		if (s->packet.is_fin && !(flow->flags & ADMIT_FLAG_FIN))
 			count(&s->stats->flow_closed);
 		/* A RST that nobody has looked at does not take its first payload from tc_admit. */
-		flow->has_fin |= s->packet.is_fin;
+		if (s->packet.is_fin)
+			flow->flags |= ADMIT_FLAG_FIN;
 		return;
 	}
 	if (flow->state == state || flow->state == FLOW_STATE_CLOSED)
@@ -239,7 +240,7 @@ static __noinline bool remember_flow(struct steering *s, __u32 worker, __u32 hos
 		.host_id = host_id,
 		.worker = worker,
 		.state = first_state(s),
-		.has_fin = s->packet.is_fin,
+		.flags = s->packet.is_fin ? ADMIT_FLAG_FIN : 0,
 		.admit_seq = s->packet.seq,
 		.admit_ack = s->packet.ack_seq,
 	};

@@ -15,6 +15,10 @@ $(BUILD)/bpftest/%: selftests/bpf/%.c $(call archives,datapath) | $(BPF_SKEL) $(
 check-bpf: $(BPF_TEST_BIN) ## BPF programs and the datapath in the running kernel (root)
 	$(Q)scripts/check-bpf $(BPF_TEST_BIN)
 
+.PHONY: verifier-report
+verifier-report: $(BUILD)/bpftest/verifier_report ## what each BPF program costs the verifier (root)
+	$(Q)$<
+
 # The fuzz targets of datapath link the loader, and with it the skeletons.
 $(filter $(BUILD)/fuzz/datapath_%,$(FUZZ:%=$(BUILD)/fuzz/%)): | $(BPF_SKEL)
 

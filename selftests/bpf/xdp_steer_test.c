@@ -728,12 +728,15 @@ static void counts_by_host(void **state)
 static void loads_with_each_setting(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < 16; i++) {
 		struct xdp_steer *object = xdp_steer__open();
 
 		assert_non_null(object);
 		object->rodata->can_dispatch = i & 1;
-		object->rodata->listen_port_count = i & 2 ? LISTEN_PORTS_MAX : 0;
+		object->rodata->listen_ports[0] = 80;
+		object->rodata->listen_port_count = i & 2 ? 1 : 0;
+		object->rodata->can_admit = i & 4;
+		object->rodata->has_own_addresses = i & 8;
 		if (i & 1)
 			bpf_program__set_flags(object->progs.xdp_steer, BPF_F_XDP_HAS_FRAGS);
 		assert_int_equal(xdp_steer__load(object), 0);
