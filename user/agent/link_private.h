@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link_private: what link.c and link_take.c have of each other. */
+/* link_private: what link.c, link_send.c and link_take.c have of each other, and upgrade.c of them.
+ */
 #ifndef SLUICE_AGENT_LINK_PRIVATE_H
 #define SLUICE_AGENT_LINK_PRIVATE_H
 
@@ -16,9 +17,13 @@ void link_become_current(struct link *link);
 void link_drop(struct link *link);
 /* The same with a message that says why @type is not taken. */
 void link_refuse(struct link *link, enum control_type type, const struct err *why);
+/* ---- link_send.c ---- */
+
+/* All that a proxy needs to begin. False without memory for its counters. */
+bool link_send_start(struct link *link);
 /* The listener with its sockets, one message for each worker. */
 void link_send_listener(struct link *link, const struct listener *listener, uint32_t worker_count);
-/* Sends all that is published. */
+/* All that may have changed since an agent before this one said it. */
 void link_send_all(struct link *link);
 
 /* ---- link_take.c ---- */

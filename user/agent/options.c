@@ -392,6 +392,11 @@ const struct option *options_find(struct str name)
 	return NULL;
 }
 
+const struct option *options_at(size_t index)
+{
+	return index < OPTION_COUNT ? &option_table[index] : NULL;
+}
+
 /* --------------------------------------------------------------------------- collecting */
 
 struct said {
@@ -563,55 +568,6 @@ int options_parse(struct options *options, enum command command, int count,
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		vec_release(&collection.of[i].values);
 	return rc;
-}
-
-/* What may not change keeps its old text and value; both live as long as @options. */
-static void keep_fixed(const struct options *options, struct options *fresh)
-{
-	struct options merged = *options;
-
-	merged.arena = fresh->arena;
-	merged.settings.at = fresh->settings.at;
-	merged.settings.len = fresh->settings.len;
-	merged.settings.cap = fresh->settings.cap;
-	merged.log_level = fresh->log_level;
-	merged.access_log = fresh->access_log;
-	merged.grace_ms = fresh->grace_ms;
-	merged.trusted_hops = fresh->trusted_hops;
-	memcpy(merged.trusted, fresh->trusted, sizeof(merged.trusted));
-	merged.trusted_count = fresh->trusted_count;
-	merged.request_head_timeout_ms = fresh->request_head_timeout_ms;
-	merged.keepalive_timeout_ms = fresh->keepalive_timeout_ms;
-	merged.upstream_idle_timeout_ms = fresh->upstream_idle_timeout_ms;
-	vec_release(&fresh->manifests);
-	vec_release(&fresh->interfaces);
-	*fresh = merged;
-}
-
-int options_reload(const struct options *options, struct options *fresh, struct buf *fixed,
-		   struct err *err)
-{
-	int rc = options_parse(fresh, options->command, options->argument_count, options->words + 2,
-			       err);
-
-	if (rc) {
-		options_release(fresh);
-		return rc;
-	}
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		if ((option_table[i].flags & OPTION_LIVE) ||
-		    str_eq(options->said[i], fresh->said[i]))
-			continue;
-		buf_printf(fixed, "%s%s", fixed->len ? ", " : "", option_table[i].name);
-	}
-	keep_fixed(options, fresh);
-	return 0;
-}
-
-void options_release_reloaded(struct options *options)
-{
-	vec_release(&options->settings);
-	arena_release(&options->arena);
 }
 
 void options_release(struct options *options)

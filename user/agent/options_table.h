@@ -23,5 +23,7 @@ struct option {
 
 /* NULL where there is none of that name. */
 const struct option *options_find(struct str name);
+/* The rows in their order; NULL behind the last one. */
+const struct option *options_at(size_t index);
 
 #endif
