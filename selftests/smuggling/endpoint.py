@@ -67,6 +67,13 @@ class Endpoint:
                 reader.messages.clear()
                 reader.complaints.clear()
 
+    def hang_up(self):
+        """Ends all its connections."""
+        with self._lock:
+            for reader in self.readers:
+                with contextlib.suppress(OSError):
+                    reader.sock.shutdown(socket.SHUT_RDWR)
+
     @property
     def messages(self):
         with self._lock:
@@ -92,7 +99,7 @@ class Endpoint:
                 sock, _ = self._listener.accept()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 reader = Reader(CLIENT4)
-                reader.is_over = False
+                reader.is_over, reader.sock = False, sock
                 with self._lock:
                     self.readers.append(reader)
                     self.connections += 1

@@ -85,6 +85,13 @@ class Ground(Site):
         for endpoint in self.all_endpoints():
             endpoint.reset()
 
+    def hang_up(self):
+        """No endpoint keeps a request waiting any more, whose client may be gone. (Of a client that has
+        closed, the proxy learns when it answers: it might have closed one direction only.)"""
+        for endpoint in self.all_endpoints():
+            endpoint.hang_up()
+        self.assert_quiet()
+
     def complaints(self):
         return [c for endpoint in self.all_endpoints() for c in endpoint.complaints]
 

@@ -165,6 +165,7 @@ def test_client_that_goes_is_not_answered_by_others(ground):
         gone.close()
         with ground.connect() as connection:
             assert connection.get(HOST, f"/mine-{number}").body == b"mine-%d" % number
+    ground.hang_up()
 
 
 def test_half_closed_client(ground):
