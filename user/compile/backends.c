@@ -6,6 +6,8 @@
  * name. Where Service or port is missing there is a backend all the same, which
  * nobody serves: its routes answer 503 until the Service comes.
  */
+#include <assert.h>
+
 #include "compile/build.h"
 
 enum { PORT_TEXT_MAX = 8 };
@@ -184,6 +186,10 @@ static void add_reference(struct build *build, struct build_reference *reference
 		backend.port = arena_copy(&build->compiler->texts, backend.port);
 	backend.id = id_of(build, &backend);
 	reference->backend = MODEL_NONE;
+	if (backend.service_port) {
+		origin.service_serial = backend.object->serial;
+		origin.number = service_number(build->compiler, backend.namespace, backend.service);
+	}
 	if (backend.id != IDS_NONE)
 		reference->backend = backends_add(build, &backend, origin);
 	else
@@ -233,108 +239,71 @@ uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 
 /* -------------------------------------------------------------- by Service */
 
-static uint64_t service_hash(const struct compiler *compiler, struct str namespace,
-			     struct str service)
+uint32_t service_number(struct compiler *compiler, struct str namespace, struct str service)
 {
-	return lookup_hash_with(siphash(compiler->hash_key, service),
-				siphash(compiler->hash_key, namespace));
+	struct buf *name = &compiler->name;
+	uint32_t number;
+
+	buf_reset(name);
+	buf_add(name, namespace);
+	buf_add_char(name, '/');
+	buf_add(name, service);
+	number = ids_get(&compiler->service_names, buf_str(name));
+	assert(number != IDS_NONE); /* there are not so many names in the memory of a machine */
+	while (compiler->known_services.len <= number)
+		vec_push(&compiler->known_services);
+	return number;
 }
 
-uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
-			     struct str service)
-{
-	const struct service_groups *groups = &compiler->service_groups;
-	uint64_t hash = service_hash(compiler, namespace, service);
-	uint32_t at = 0, index;
-
-	while ((index = lookup_next(&groups->table, hash, &at)) != LOOKUP_NONE) {
-		const struct service_group *group = &groups->groups.at[index];
-
-		if (str_eq(group->service, service) && str_eq(group->namespace, namespace))
-			break;
-	}
-	return index;
-}
-
-static uint32_t group_of(struct compiler *compiler, const struct model_backend *backend)
+/* The group of Service @number, made where there is none yet. */
+static struct service_group *group_of(struct compiler *compiler, uint32_t number)
 {
 	struct service_groups *groups = &compiler->service_groups;
-	uint32_t index = service_groups_find(compiler, backend->namespace, backend->service);
+	struct known_service *known = &compiler->known_services.at[number];
 
-	if (index != LOOKUP_NONE)
-		return index;
-	index = (uint32_t)groups->groups.len;
-	*vec_push(&groups->groups) =
-		(struct service_group){ .namespace = arena_copy(&groups->arena, backend->namespace),
-					.service = arena_copy(&groups->arena, backend->service) };
-	lookup_add(&groups->table, service_hash(compiler, backend->namespace, backend->service),
-		   index);
-	return index;
-}
-
-static struct group_backend group_backend_of(struct arena *arena,
-					     const struct model_backend *backend)
-{
-	const struct object_service_port *port = backend->service_port;
-	uint16_t target_port = port->target_port.number ? port->target_port.number : port->port;
-
-	return (struct group_backend){ .port_name = arena_copy(arena, port->name),
-				       .port = arena_copy(arena, backend->port),
-				       .id = backend->id,
-				       .target_port = target_port };
-}
-
-static void groups_reset(struct service_groups *groups, size_t count)
-{
-	arena_reset(&groups->arena);
-	lookup_reset(&groups->table, count);
-	groups->groups.len = 0;
-	groups->backends.len = 0;
-	groups->unserved_ids.len = 0;
+	if (known->group_round != compiler->round) {
+		known->group_round = compiler->round;
+		known->group = (uint32_t)groups->groups.len;
+		vec_push(&groups->groups)->number = number;
+	}
+	return &groups->groups.at[known->group];
 }
 
 /* Counts the backends of each Service; those that nobody can serve are in no group. */
-static void count_backends(struct compiler *compiler, uint32_t *group_of_backend)
+static void count_backends(struct compiler *compiler)
 {
 	struct service_groups *groups = &compiler->service_groups;
-	const struct model *model = &compiler->now->model;
+	const struct compiled *now = compiler->now;
 	uint32_t first = 0;
 
-	for (size_t i = 0; i < model->backends.len; i++) {
-		const struct model_backend *backend = &model->backends.at[i];
-
-		group_of_backend[i] = LOOKUP_NONE;
-		if (!backend->service_port) {
-			*vec_push(&groups->unserved_ids) = backend->id;
-			continue;
-		}
-		group_of_backend[i] = group_of(compiler, backend);
-		groups->groups.at[group_of_backend[i]].count++;
-		vec_push(&groups->backends);
+	for (size_t i = 0; i < now->model.backends.len; i++) {
+		if (now->model.backends.at[i].service_port)
+			group_of(compiler, now->backends.at[i].number)->count++;
+		else
+			*vec_push(&groups->unserved_ids) = now->model.backends.at[i].id;
 	}
 	for (size_t i = 0; i < groups->groups.len; i++) {
 		groups->groups.at[i].first = first;
 		first += groups->groups.at[i].count;
 		groups->groups.at[i].count = 0;
 	}
+	vec_reserve(&groups->backends, first);
+	groups->backends.len = first;
 }
 
 void backends_group(struct compiler *compiler)
 {
 	struct service_groups *groups = &compiler->service_groups;
-	const struct model *model = &compiler->now->model;
-	uint32_t *group_of_backend = mem_new(model->backends.len + 1, sizeof(*group_of_backend));
+	const struct compiled *now = compiler->now;
 
-	groups_reset(groups, model->backends.len);
-	count_backends(compiler, group_of_backend);
-	for (size_t i = 0; i < model->backends.len; i++) {
+	groups->groups.len = groups->backends.len = groups->unserved_ids.len = 0;
+	count_backends(compiler);
+	for (size_t i = 0; i < now->model.backends.len; i++) {
 		struct service_group *group;
 
-		if (group_of_backend[i] == LOOKUP_NONE)
+		if (!now->model.backends.at[i].service_port)
 			continue;
-		group = &groups->groups.at[group_of_backend[i]];
-		groups->backends.at[group->first + group->count++] =
-			group_backend_of(&groups->arena, &model->backends.at[i]);
+		group = group_of(compiler, now->backends.at[i].number);
+		groups->backends.at[group->first + group->count++] = (uint32_t)i;
 	}
-	mem_free(group_of_backend);
 }

@@ -15,6 +15,7 @@
 #ifndef SLUICE_COMPILE_BUILD_H
 #define SLUICE_COMPILE_BUILD_H
 
+#include "base/addr.h"
 #include "base/vec.h"
 #include "compile/compile.h"
 #include "compile/ids.h"
@@ -48,28 +49,48 @@ struct cert_cache {
 	bool has_written;
 };
 
-/*
- * What compile_endpoints has to know of routes and Services: copied, side by side, since it runs
- * often and looks at all of it.
- */
-struct group_backend {
-	struct str port_name; /* of the Service port: a slice's port has the same */
-	struct str port;      /* as the backend is named by; for findings */
-	uint32_t id;
-	uint16_t target_port; /* where a slice says "every port" */
+/* A Service that a route or an EndpointSlice names, by the number that stays with its name. */
+struct known_service {
+	uint64_t group_round;   /* the compilation of routes that group belongs to */
+	uint64_t changed_round; /* the last one of endpoints in which a slice came, changed or went
+				 */
+	uint64_t complaint_round; /* the last one with a finding, which is to come again */
+	uint32_t group;
 };
 
+/* The backends of one Service, side by side below. */
 struct service_group {
-	struct str namespace, service;
-	uint32_t first, count; /* of backends below */
+	uint32_t number; /* of the Service */
+	uint32_t first, count;
 };
 
+/* What compile_endpoints has to know of routes and Services. */
 struct service_groups {
-	struct arena arena; /* owns the texts */
-	struct lookup table;
 	struct VEC(struct service_group) groups;
-	struct VEC(struct group_backend) backends;
+	struct VEC(uint32_t) backends;     /* indices in the model */
 	struct VEC(uint32_t) unserved_ids; /* backends without Service or port */
+};
+
+/* An endpoint of a backend. */
+struct member {
+	uint32_t id;
+	struct addr addr;
+	uint8_t flags;
+	uint32_t name_at, name_len; /* among the names below */
+};
+
+/* The members of all backends in one generation. */
+struct compiled_endpoints {
+	struct VEC(struct member) members;
+	struct VEC(char) names; /* copied: the slices lie all over the heap */
+};
+
+/* Where the members of a backend are, by its id. */
+struct backend_members {
+	uint64_t round;          /* of compile_endpoints; 0: to be compiled again */
+	uint64_t service_serial; /* of the Service that said which port */
+	size_t first;
+	uint32_t count;
 };
 
 /* What compile_endpoints knows of an endpoint id. */
@@ -130,10 +151,12 @@ struct unit_secret {
 	uint64_t serial;
 };
 
-/* Where the Service of a backend stands in the set, and the backend in the generation before. */
+/* Where a backend comes from. */
 struct backend_origin {
-	uint32_t service; /* or SEEN_NONE */
-	uint32_t before;  /* or MODEL_NONE: made anew */
+	uint32_t service; /* where its Service stands in the set, or SEEN_NONE */
+	uint32_t before;  /* index in the model before, or MODEL_NONE: made anew */
+	uint32_t number;  /* of the Service */
+	uint64_t service_serial;
 };
 
 /* One generation, as the next one finds it. */
@@ -170,6 +193,12 @@ struct compiler {
 	struct VEC(struct sorted_host) sorted_hosts; /* as last planned */
 	struct buf name;                             /* room for one */
 	struct service_groups service_groups;
+	struct ids service_names; /* numbers of Services */
+	size_t service_names_at_first;
+	struct VEC(struct known_service) known_services; /* by number */
+	struct VEC(uint32_t) slice_services;             /* number, by slice of the set last seen */
+	struct compiled_endpoints endpoints_now, endpoints_before;
+	struct VEC(struct backend_members) backend_members; /* by backend id */
 
 	/* good during one call; kept for their memory */
 	struct lookup route_table, policy_table, backend_table;
@@ -297,9 +326,8 @@ uint32_t backends_get(struct build *build, const struct build_reference *wanted,
 /* The backend with the id of @backend, added where the model does not have it. */
 uint32_t backends_add(struct build *build, const struct model_backend *backend,
 		      struct backend_origin origin);
-/* The group of a Service, or LOOKUP_NONE. */
-uint32_t service_groups_find(const struct compiler *compiler, struct str namespace,
-			     struct str service);
+/* The number of a Service, by which known_services has it. */
+uint32_t service_number(struct compiler *compiler, struct str namespace, struct str service);
 /* Files the backends of the model by Service, for compile_endpoints. */
 void backends_group(struct compiler *compiler);
 
@@ -328,6 +356,9 @@ void cert_cache_release(struct cert_cache *cache);
 bool certs_is_same(const struct build *build, const struct cert_entry *entry, uint64_t serial);
 /* What is known of a Secret: looked at once in a compilation. */
 void certs_look_at(struct build *build, struct cert_entry *entry);
+
+/* endpoints.c: forgets what was compiled before. */
+void endpoints_forget(struct compiler *compiler);
 
 /* dispatch.c: worker sets, host ids, and the plan. */
 void dispatch_plan(struct build *build, struct plan *plan);

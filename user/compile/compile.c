@@ -21,7 +21,7 @@ enum {
 	   dropped. */
 	TEXTS_WASTE_BYTES = 1 << 20,
 	FIELD_MAX = 256,
-	GROUPS_CHUNK_BYTES = 64 << 10,
+	SERVICES_WASTE = 16 << 10, /* numbers of Services, likewise */
 };
 
 /* ----------------------------------------------------------- the compiler */
@@ -72,7 +72,7 @@ struct compiler *compiler_new(const struct compile_options *options)
 	model_init(&compiler->now->model);
 	model_init(&compiler->before->model);
 	compiler->image_writer = image_writer_new(0, options->table_key);
-	arena_init(&compiler->service_groups.arena, GROUPS_CHUNK_BYTES);
+	ids_init(&compiler->service_names, compiler->hash_key, IDS_NONE, 0);
 	buf_init(&compiler->name, 0);
 	return compiler;
 }
@@ -82,11 +82,16 @@ static void tables_release(struct compiler *compiler)
 	lookup_release(&compiler->route_table);
 	lookup_release(&compiler->policy_table);
 	lookup_release(&compiler->backend_table);
-	lookup_release(&compiler->service_groups.table);
 	vec_release(&compiler->service_groups.groups);
 	vec_release(&compiler->service_groups.backends);
 	vec_release(&compiler->service_groups.unserved_ids);
-	arena_release(&compiler->service_groups.arena);
+	vec_release(&compiler->known_services);
+	vec_release(&compiler->slice_services);
+	vec_release(&compiler->endpoints_now.members);
+	vec_release(&compiler->endpoints_now.names);
+	vec_release(&compiler->endpoints_before.members);
+	vec_release(&compiler->endpoints_before.names);
+	vec_release(&compiler->backend_members);
 	vec_release(&compiler->backend_of_id);
 	vec_release(&compiler->endpoint_marks);
 	vec_release(&compiler->host_values);
@@ -117,6 +122,7 @@ void compiler_free(struct compiler *compiler)
 	image_writer_free(compiler->image_writer);
 	arena_release(&compiler->texts);
 	ids_release(&compiler->host_names);
+	ids_release(&compiler->service_names);
 	ids_release(&compiler->backend_ids);
 	ids_release(&compiler->endpoint_ids);
 	ids_release(&compiler->host_ids);
@@ -361,9 +367,9 @@ static void compiled_reset(struct compiled *compiled)
 	compiled->backends.len = 0;
 }
 
-static bool is_wasteful(size_t bytes, size_t at_first)
+static bool is_wasteful(size_t size, size_t at_first, size_t borne)
 {
-	return bytes > at_first + at_first / 4 + TEXTS_WASTE_BYTES;
+	return size > at_first + at_first / 4 + borne;
 }
 
 /*
@@ -374,9 +380,12 @@ static bool can_keep(const struct compiler *compiler)
 {
 	return compiler->seen[OBJECT_KIND_INGRESS_CLASS].is_same &&
 	       compiler->seen[OBJECT_KIND_CONFIG_MAP].is_same &&
-	       !is_wasteful(compiler->texts.total_bytes, compiler->texts_at_first) &&
+	       !is_wasteful(compiler->texts.total_bytes, compiler->texts_at_first,
+			    TEXTS_WASTE_BYTES) &&
 	       !is_wasteful(image_writer_text_bytes(compiler->image_writer),
-			    compiler->image_texts_at_first);
+			    compiler->image_texts_at_first, TEXTS_WASTE_BYTES) &&
+	       !is_wasteful(ids_limit(&compiler->service_names), compiler->service_names_at_first,
+			    SERVICES_WASTE);
 }
 
 static void begin_generation(struct compiler *compiler, const struct object_set *set)
@@ -395,6 +404,7 @@ static void begin_generation(struct compiler *compiler, const struct object_set 
 		return;
 	compiled_reset(compiler->before);
 	arena_reset(&compiler->texts);
+	endpoints_forget(compiler);
 }
 
 /* What texts are needed at least, where all that there are were needed just now. */
@@ -410,6 +420,8 @@ static void end_generation(struct compiler *compiler, int code)
 		return;
 	compiler->texts_at_first = compiler->texts.total_bytes;
 	compiler->image_texts_at_first = image_writer_text_bytes(compiler->image_writer);
+	compiler->service_names_at_first = ids_limit(&compiler->service_names) +
+					   compiler->seen[OBJECT_KIND_ENDPOINT_SLICE].objects.len;
 }
 
 static void build_init(struct build *build, struct compiler *compiler, const struct object_set *set)

@@ -7,7 +7,11 @@
  *
  * An endpoint is taken when it is ready, and when it is terminating but still
  * serving, so that the last ones of a Service can finish (KEP-1669); its flags say
- * which. This runs on every change of a pod, so an endpoint costs one look-up.
+ * which.
+ *
+ * This runs on every change of a pod. Where neither the Service nor any of its slices
+ * changed, the members of its backends are those of the generation before; only the
+ * others are read again.
  */
 #include <errno.h>
 
@@ -23,11 +27,13 @@ struct endpoints_build {
 	const struct object_set *set;
 	struct findings *findings;
 	struct endpoints_writer *writer;
-	struct arena arena;                                   /* fields of findings */
-	const struct object **by_group;                       /* the slices, group after group */
-	uint32_t *group_first;                                /* by group, and one more */
-	struct VEC(struct endpoints_writer_endpoint) members; /* of the backend at hand */
-	bool is_first_backend; /* of its Service: it speaks for the others */
+	struct arena arena;             /* fields of findings */
+	const struct object **by_group; /* the slices to be read, group after group */
+	uint32_t *group_first;          /* by group, and one more */
+	size_t member_first;            /* of the backend at hand */
+	bool *is_same;                  /* by group: as in the generation before */
+	bool is_first_backend;          /* of its Service: it speaks for the others */
+	bool is_remembered;             /* there was nothing to say about the group at hand */
 };
 
 struct str endpoint_id_name(const uint8_t ip[16], uint16_t port, char room[ENDPOINT_NAME_BYTES])
@@ -113,40 +119,126 @@ static void complain_address(struct endpoints_build *build, const struct object 
 		     is_v4 ? "ipv4" : "ipv6");
 }
 
+/* ------------------------------------------------------------- what changed */
+
+/* Finds out the Service of each slice, and marks those of which a slice came, changed or went. */
+static void look_at_slices(struct endpoints_build *build)
+{
+	struct compiler *compiler = build->compiler;
+	struct seen *seen = &compiler->seen[OBJECT_KIND_ENDPOINT_SLICE];
+	const struct object *const *slices = build->set->of[OBJECT_KIND_ENDPOINT_SLICE].at;
+	size_t count = build->set->of[OBJECT_KIND_ENDPOINT_SLICE].count;
+	uint32_t *before = compiler->slice_services.at, *now = mem_new(count + 1, sizeof(*now));
+
+	seen_look(seen, slices, count);
+	for (size_t i = 0; i < seen->to.len; i++) {
+		if (seen->to.at[i] == SEEN_NONE)
+			compiler->known_services.at[before[i]].changed_round =
+				compiler->endpoints_round;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (seen->from.at[i] != SEEN_NONE) {
+			now[i] = before[seen->from.at[i]];
+			continue;
+		}
+		now[i] = service_number(compiler, slices[i]->namespace,
+					slices[i]->endpoint_slice.service);
+		compiler->known_services.at[now[i]].changed_round = compiler->endpoints_round;
+	}
+	mem_free(before);
+	compiler->slice_services.at = now;
+	compiler->slice_services.len = count;
+	compiler->slice_services.cap = count + 1;
+}
+
+static struct backend_members *members_of(struct compiler *compiler, uint32_t backend_id)
+{
+	while (compiler->backend_members.len <= backend_id)
+		vec_push(&compiler->backend_members);
+	return &compiler->backend_members.at[backend_id];
+}
+
+/* Whether all backends of @group have the members that they had the last time. */
+static bool is_group_same(struct compiler *compiler, const struct service_group *group)
+{
+	const struct compiled *now = compiler->now;
+	const uint32_t *backends = compiler->service_groups.backends.at + group->first;
+	const struct known_service *known = &compiler->known_services.at[group->number];
+
+	if (known->changed_round == compiler->endpoints_round ||
+	    known->complaint_round + 1 == compiler->endpoints_round)
+		return false;
+	for (uint32_t i = 0; i < group->count; i++) {
+		const struct backend_members *last =
+			members_of(compiler, now->model.backends.at[backends[i]].id);
+		uint64_t serial = now->backends.at[backends[i]].service_serial;
+
+		if (last->round + 1 != compiler->endpoints_round || !serial ||
+		    last->service_serial != serial)
+			return false;
+	}
+	return true;
+}
+
+/* The group that slice @index is to be read for, or MODEL_NONE. */
+static uint32_t group_to_read(const struct endpoints_build *build, size_t index)
+{
+	const struct compiler *compiler = build->compiler;
+	const struct known_service *known =
+		&compiler->known_services.at[compiler->slice_services.at[index]];
+
+	if (known->group_round != compiler->round || build->is_same[known->group])
+		return MODEL_NONE;
+	return known->group;
+}
+
+static void compare_groups(struct endpoints_build *build)
+{
+	struct compiler *compiler = build->compiler;
+	const struct service_groups *groups = &compiler->service_groups;
+
+	build->is_same = mem_new(groups->groups.len + 1, sizeof(*build->is_same));
+	for (size_t i = 0; i < groups->groups.len; i++)
+		build->is_same[i] = is_group_same(compiler, &groups->groups.at[i]);
+}
+
 /* ---------------------------------------------------------------- grouping */
 
-/* Files the slices of Services that have backends by service group. */
+/* Files the slices of the groups that are not the same by group. */
 static void group_slices(struct endpoints_build *build)
 {
-	const struct service_groups *groups = &build->compiler->service_groups;
+	struct compiler *compiler = build->compiler;
+	size_t group_count = compiler->service_groups.groups.len;
 	const struct object *const *slices = build->set->of[OBJECT_KIND_ENDPOINT_SLICE].at;
 	size_t count = build->set->of[OBJECT_KIND_ENDPOINT_SLICE].count;
 	uint32_t *group_of = mem_new(count + 1, sizeof(*group_of));
-	uint32_t *next = mem_new(groups->groups.len + 1, sizeof(*next));
+	uint32_t *next = mem_new(group_count + 1, sizeof(*next));
 	uint32_t first = 0;
 
 	build->by_group = mem_new(count + 1, sizeof(*build->by_group));
-	build->group_first = mem_new(groups->groups.len + 1, sizeof(*build->group_first));
+	build->group_first = mem_new(group_count + 1, sizeof(*build->group_first));
 	for (size_t i = 0; i < count; i++) {
-		group_of[i] = service_groups_find(build->compiler, slices[i]->namespace,
-						  slices[i]->endpoint_slice.service);
-		if (group_of[i] == LOOKUP_NONE)
+		group_of[i] = group_to_read(build, i);
+		if (group_of[i] == MODEL_NONE)
 			continue;
 		if (is_ip_slice(slices[i])) {
 			next[group_of[i]]++;
 			continue;
 		}
 		complain_type(build, slices[i]);
-		group_of[i] = LOOKUP_NONE;
+		/* So that it is said again the next time. */
+		compiler->known_services.at[compiler->slice_services.at[i]].complaint_round =
+			compiler->endpoints_round;
+		group_of[i] = MODEL_NONE;
 	}
-	for (size_t g = 0; g <= groups->groups.len; g++) {
+	for (size_t g = 0; g <= group_count; g++) {
 		uint32_t size = next[g];
 
 		build->group_first[g] = next[g] = first;
 		first += size;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (group_of[i] != LOOKUP_NONE)
+		if (group_of[i] != MODEL_NONE)
 			build->by_group[next[group_of[i]]++] = slices[i];
 	}
 	mem_free(next);
@@ -174,19 +266,31 @@ static struct endpoint_mark *mark_of(struct endpoints_build *build, const struct
 	char name[ENDPOINT_NAME_BYTES];
 
 	*id = ids_get(&compiler->endpoint_ids, endpoint_id_name(addr->ip, addr->port, name));
-	if (*id == IDS_NONE)
+	if (*id == IDS_NONE) {
+		build->is_remembered = false; /* there may be one the next time */
 		return NULL;
+	}
 	while (compiler->endpoint_marks.len <= *id)
 		vec_push(&compiler->endpoint_marks);
 	return &compiler->endpoint_marks.at[*id];
+}
+
+static void set_name(struct compiled_endpoints *endpoints, struct member *member, struct str name)
+{
+	member->name_at = (uint32_t)endpoints->names.len;
+	member->name_len = (uint32_t)name.len;
+	vec_reserve(&endpoints->names, endpoints->names.len + name.len);
+	if (name.len)
+		memcpy(endpoints->names.at + endpoints->names.len, name.at, name.len);
+	endpoints->names.len += name.len;
 }
 
 /* Adds an address to the backend at hand, once. Of two opinions about it the ready one counts. */
 static void add_member(struct endpoints_build *build, const struct addr *addr,
 		       const struct object_endpoint *endpoint)
 {
-	struct endpoints_writer_endpoint *member;
-	uint8_t flags = flags_of(endpoint);
+	struct compiled_endpoints *now = &build->compiler->endpoints_now;
+	struct member *member;
 	struct endpoint_mark *mark;
 	uint32_t id;
 
@@ -194,20 +298,18 @@ static void add_member(struct endpoints_build *build, const struct addr *addr,
 	if (!mark)
 		return;
 	if (mark->member_turn == build->compiler->backend_turn) {
-		member = &build->members.at[mark->member];
-		if (!(member->flags & ENDPOINT_READY)) {
-			member->flags = flags;
-			member->name = endpoint->target;
-		}
-		return;
+		member = &now->members.at[build->member_first + mark->member];
+		if (member->flags & ENDPOINT_READY)
+			return;
+	} else {
+		mark->member_turn = build->compiler->backend_turn;
+		mark->member = (uint32_t)(now->members.len - build->member_first);
+		member = vec_push(&now->members);
+		member->id = id;
+		member->addr = *addr;
 	}
-	mark->member_turn = build->compiler->backend_turn;
-	mark->member = (uint32_t)build->members.len;
-	*vec_push(&build->members) = (struct endpoints_writer_endpoint){ .id = id,
-									 .addr = *addr,
-									 .flags = flags,
-									 .weight = ENDPOINT_WEIGHT,
-									 .name = endpoint->target };
+	member->flags = flags_of(endpoint);
+	set_name(now, member, endpoint->target);
 }
 
 static void add_slice_port(struct endpoints_build *build, const struct object *slice, uint16_t port)
@@ -232,17 +334,17 @@ static void add_slice_port(struct endpoints_build *build, const struct object *s
 
 /* False where no port of @slice has the name of @backend. */
 static bool add_slice(struct endpoints_build *build, const struct object *slice,
-		      const struct group_backend *backend)
+		      const struct object_service_port *wanted)
 {
 	const struct object_endpoint_slice *spec = &slice->endpoint_slice;
+	uint16_t target = wanted->target_port.number ? wanted->target_port.number : wanted->port;
 
 	for (uint32_t p = 0; p < spec->port_count; p++) {
 		const struct object_slice_port *port = &spec->ports[p];
 
-		if (port->protocol != OBJECT_PROTOCOL_TCP ||
-		    !str_eq(port->name, backend->port_name))
+		if (port->protocol != OBJECT_PROTOCOL_TCP || !str_eq(port->name, wanted->name))
 			continue;
-		add_slice_port(build, slice, port->port ? port->port : backend->target_port);
+		add_slice_port(build, slice, port->port ? port->port : target);
 		return true;
 	}
 	return false;
@@ -251,18 +353,26 @@ static bool add_slice(struct endpoints_build *build, const struct object *slice,
 /* ---------------------------------------------------------------- backends */
 
 /* The index of the record of @member: endpoints of several backends share one. */
-static int record_of(struct endpoints_build *build, const struct endpoints_writer_endpoint *member,
-		     uint32_t *record)
+static int record_of(struct endpoints_build *build, const struct member *member, uint32_t *record)
 {
 	struct compiler *compiler = build->compiler;
 	struct endpoint_mark *mark = &compiler->endpoint_marks.at[member->id];
+	const char *names = compiler->endpoints_now.names.at;
+	const struct endpoints_writer_endpoint written = {
+		.id = member->id,
+		.addr = member->addr,
+		.flags = member->flags,
+		.weight = ENDPOINT_WEIGHT,
+		.name = member->name_len ? str_of(names + member->name_at, member->name_len)
+					 : STR(""),
+	};
 	int code;
 
 	if (mark->record_round == compiler->endpoints_round && mark->flags == member->flags) {
 		*record = mark->record;
 		return 0;
 	}
-	code = endpoints_writer_add(build->writer, member, record);
+	code = endpoints_writer_add(build->writer, &written, record);
 	if (code < 0)
 		return code;
 	mark->record_round = compiler->endpoints_round;
@@ -271,14 +381,16 @@ static int record_of(struct endpoints_build *build, const struct endpoints_write
 	return 0;
 }
 
+/* The members of the backend at hand: those from member_first on. */
 static int write_members(struct endpoints_build *build, uint32_t backend_id)
 {
+	const struct compiled_endpoints *now = &build->compiler->endpoints_now;
 	int code = endpoints_writer_add_backend(build->writer, backend_id);
 
-	for (size_t i = 0; i < build->members.len && code == 0; i++) {
+	for (size_t i = build->member_first; i < now->members.len && code == 0; i++) {
 		uint32_t record;
 
-		code = record_of(build, &build->members.at[i], &record);
+		code = record_of(build, &now->members.at[i], &record);
 		if (code == 0)
 			code = endpoints_writer_assign(build->writer, backend_id, record);
 	}
@@ -286,41 +398,82 @@ static int write_members(struct endpoints_build *build, uint32_t backend_id)
 }
 
 static void complain_port(struct endpoints_build *build, const struct object *slice,
-			  const struct group_backend *backend)
+			  const struct model_backend *backend)
 {
 	struct finding_place place = place_of(slice, 0, STR("ports"));
 
 	findings_add(build->findings, FINDING_WARNING, "MissingPort", &place,
 		     "there is no tcp port named '%.*s', as port %.*s of service '%.*s' is",
-		     STR_ARG(backend->port_name), STR_ARG(backend->port),
+		     STR_ARG(backend->service_port->name), STR_ARG(backend->port),
 		     STR_ARG(slice->endpoint_slice.service));
 }
 
-static int add_backend(struct endpoints_build *build, uint32_t group,
-		       const struct group_backend *backend)
+static void read_members(struct endpoints_build *build, uint32_t group,
+			 const struct model_backend *backend)
 {
 	uint32_t first = build->group_first[group], end = build->group_first[group + 1];
 	bool has_port = false;
 
 	build->compiler->backend_turn++;
-	build->members.len = 0;
 	for (uint32_t i = first; i < end; i++)
-		has_port |= add_slice(build, build->by_group[i], backend);
+		has_port |= add_slice(build, build->by_group[i], backend->service_port);
 	if (!has_port && end > first)
 		complain_port(build, build->by_group[first], backend);
+}
+
+static void take_members(struct endpoints_build *build, const struct backend_members *last)
+{
+	struct compiler *compiler = build->compiler;
+	const struct compiled_endpoints *before = &compiler->endpoints_before;
+
+	for (uint32_t i = 0; i < last->count; i++) {
+		const struct member *from = &before->members.at[last->first + i];
+		struct member *member = vec_push(&compiler->endpoints_now.members);
+
+		*member = *from;
+		ids_touch(&compiler->endpoint_ids, from->id);
+		if (from->name_len)
+			set_name(&compiler->endpoints_now, member,
+				 str_of(before->names.at + from->name_at, from->name_len));
+	}
+}
+
+static int add_backend(struct endpoints_build *build, uint32_t group, uint32_t index)
+{
+	struct compiler *compiler = build->compiler;
+	const struct model_backend *backend = &compiler->now->model.backends.at[index];
+	struct backend_members *members = members_of(compiler, backend->id);
+
+	build->member_first = compiler->endpoints_now.members.len;
+	if (build->is_same[group])
+		take_members(build, members);
+	else
+		read_members(build, group, backend);
+	*members = (struct backend_members){
+		.round = compiler->endpoints_round,
+		.service_serial = compiler->now->backends.at[index].service_serial,
+		.first = build->member_first,
+		.count = (uint32_t)(compiler->endpoints_now.members.len - build->member_first),
+	};
 	return write_members(build, backend->id);
 }
 
 static int add_group(struct endpoints_build *build, uint32_t index)
 {
-	const struct service_groups *groups = &build->compiler->service_groups;
+	struct compiler *compiler = build->compiler;
+	const struct service_groups *groups = &compiler->service_groups;
 	const struct service_group *group = &groups->groups.at[index];
+	struct known_service *known = &compiler->known_services.at[group->number];
+	size_t finding_count = build->findings->list.len;
 	int code = 0;
 
+	build->is_remembered = true;
 	for (uint32_t i = 0; i < group->count && code == 0; i++) {
 		build->is_first_backend = i == 0;
-		code = add_backend(build, index, &groups->backends.at[group->first + i]);
+		code = add_backend(build, index, groups->backends.at[group->first + i]);
 	}
+	if (!build->is_remembered || build->findings->list.len != finding_count)
+		known->complaint_round = compiler->endpoints_round;
 	return code;
 }
 
@@ -354,6 +507,8 @@ static int build_all(struct endpoints_build *build, struct str *bytes)
 	struct err err = { 0 };
 	int code;
 
+	look_at_slices(build);
+	compare_groups(build);
 	group_slices(build);
 	code = add_unserved(build);
 	for (uint32_t i = 0; i < build->compiler->service_groups.groups.len && code == 0; i++)
@@ -365,6 +520,29 @@ static int build_all(struct endpoints_build *build, struct str *bytes)
 			     code == -EFBIG ? "TooLarge" : "InternalError", &place, "endpoints: %s",
 			     err.text[0] ? err.text : "refused by their writer");
 	return code;
+}
+
+void endpoints_forget(struct compiler *compiler)
+{
+	seen_look(&compiler->seen[OBJECT_KIND_ENDPOINT_SLICE], NULL, 0);
+	compiler->slice_services.len = 0;
+	compiler->known_services.len = 0;
+	compiler->backend_members.len = 0;
+	ids_release(&compiler->service_names);
+	ids_init(&compiler->service_names, compiler->hash_key, IDS_NONE, 0);
+	ids_begin(&compiler->service_names);
+}
+
+static void begin_endpoints(struct compiler *compiler)
+{
+	struct compiled_endpoints older = compiler->endpoints_before;
+
+	compiler->endpoints_before = compiler->endpoints_now;
+	compiler->endpoints_now = older;
+	compiler->endpoints_now.members.len = 0;
+	compiler->endpoints_now.names.len = 0;
+	compiler->endpoints_round++;
+	ids_begin(&compiler->endpoint_ids);
 }
 
 int compile_endpoints(struct compiler *compiler, const struct object_set *set, uint64_t generation,
@@ -379,11 +557,12 @@ int compile_endpoints(struct compiler *compiler, const struct object_set *set, u
 	output->endpoints = str_of(NULL, 0);
 	output->endpoints_writer = build.writer = endpoints_writer_new(generation);
 	arena_init(&build.arena, 0);
-	compiler->endpoints_round++;
-	ids_begin(&compiler->endpoint_ids);
+	begin_endpoints(compiler);
 	code = build_all(&build, &output->endpoints);
 	ids_end(&compiler->endpoint_ids);
-	vec_release(&build.members);
+	if (code < 0)
+		compiler->backend_members.len = 0; /* not all of them were come to */
+	mem_free(build.is_same);
 	mem_free(build.by_group);
 	mem_free(build.group_first);
 	arena_release(&build.arena);

@@ -109,11 +109,12 @@ static uint32_t take_policy(struct build *build, uint32_t policy)
 static uint32_t take_backend(struct build *build, uint32_t backend)
 {
 	const struct model_backend *from = &before_of(build)->model.backends.at[backend];
-	struct backend_origin origin = { .before = backend };
+	struct backend_origin origin = before_of(build)->backends.at[backend];
 	uint32_t *now = &build->backend_map.at[backend];
 
 	if (*now != MODEL_NONE)
 		return *now;
+	origin.before = backend;
 	origin.service = service_now(build, backend);
 	ids_touch(&build->compiler->backend_ids, from->id);
 	*now = backends_add(build, from, origin);

@@ -3,9 +3,9 @@
  * keep: what is taken over from the generation before is what compiling would have made.
  *
  * Two compilers go through the same random changes of the same world. To one of them each object
- * has its serial, so that it takes over what it can; to the other no Ingress and no EndpointSlice
- * has one, so that it compiles every one of them again each time. All dumps must agree, at every
- * step.
+ * has its serial, so that it takes over what it can; to the other no Ingress, Service and
+ * EndpointSlice has one, so that it compiles every one of them again each time. All dumps must
+ * agree, at every step.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -271,7 +271,7 @@ static struct object *make_object(struct side *side, enum slot_kind kind, int sl
 		object = make_config(objects, &random);
 		break;
 	}
-	if (!side->has_serials && (kind == SLOT_INGRESS || kind == SLOT_SLICE))
+	if (!side->has_serials && kind <= SLOT_SLICE)
 		object->serial = 0;
 	return object;
 }
@@ -409,10 +409,41 @@ static void test_random_changes(void **state)
 		run_seed(seed);
 }
 
+/*
+ * A port that is named "80" and port 80 make one backend; the first to name it decides whether
+ * anybody serves it. When that one goes, the other must not go on with what it left.
+ */
+static void test_backend_of_another(void **state)
+{
+	struct object *first, *second;
+	struct object_backend named;
+	const struct model *model;
+	struct side side;
+
+	(void)state;
+	side_init(&side, true);
+	objects_service(&side.objects, "default", "web", "http:80");
+	first = objects_ingress(&side.objects, "default", "a");
+	named = objects_backend(first, "web:x");
+	named.port.name = STR("80");
+	first->ingress.default_backend = named;
+	objects_path(first, "a.example", "/", OBJECT_PATH_PREFIX, "none:80");
+	second = objects_ingress(&side.objects, "default", "b");
+	objects_path(second, "b.example", "/", OBJECT_PATH_PREFIX, "web:80");
+	compile(&side, 1, true);
+	objects_remove(&side.objects, first);
+	compile(&side, 2, true);
+	model = compiler_model(side.compiler);
+	assert_int_equal(model->backends.len, 1);
+	assert_non_null(model->backends.at[0].service_port);
+	side_release(&side);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_changes),
+		cmocka_unit_test(test_backend_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,83 @@ static void test_fields_arrive(void **state)
 	image_writer_free(writer);
 }
 
+/* One route for @host, under a backend of id @id. */
+static void add_one(struct image_writer *writer, const char *host, const char *path, uint32_t id)
+{
+	const struct image_writer_vhost vhost = { .host = str_from_c(host) };
+	struct image_writer_route route = { .kind = IMAGE_ROUTE_PREFIX, .path = str_from_c(path) };
+	const struct image_writer_backend backend = { .id = id, .service = STR("web") };
+	const struct image_writer_source source = { .ingress = str_from_c(host) };
+
+	assert_int_equal(image_writer_add_vhost(writer, &vhost, &route.vhost, NULL), 0);
+	route.policy = image_writer_add_policy(writer, &rules_policy);
+	route.backend = image_writer_add_backend(writer, &backend);
+	route.source = image_writer_add_source(writer, &source);
+	assert_int_equal(image_writer_add_route(writer, &route, NULL), 0);
+}
+
+static struct image finish(struct image_writer *writer)
+{
+	struct image image;
+	struct str bytes;
+	struct err err = { 0 };
+
+	if (image_writer_finish(writer, &bytes, &err) || image_open(bytes, &image, &err))
+		fail_msg("%s", err.text);
+	return image;
+}
+
+/* b.b is kept behind a vhost that is new: all its indices move, its texts stay. */
+static void test_kept_vhost_moves(void **state)
+{
+	struct image_writer *writer = image_writer_new(1, rules_hash_key);
+	struct image_policy other = rules_policy;
+	struct image_match match;
+	struct image image;
+
+	(void)state;
+	add_one(writer, "a.b", "/a", 7);
+	add_one(writer, "b.b", "/b", 8);
+	finish(writer);
+	image_writer_next(writer, 2);
+	other.read_timeout_ms++;
+	image_writer_add_policy(writer, &other);
+	add_one(writer, "c.b", "/c/d", 9);
+	assert_int_equal(image_writer_keep_backend(writer, 1), 1);
+	assert_int_equal(image_writer_keep_sources(writer, 1, 1), 1);
+	assert_int_equal(image_writer_keep_vhost(writer,
+						 &(struct image_writer_kept){ .before = 1,
+									      .has_tls = true }),
+			 1);
+	image = finish(writer);
+	assert_false(image_match(&image, STR("a.b"), STR("/a"), &match));
+	assert_true(image_match(&image, STR("c.b"), STR("/c/d"), &match));
+	assert_true(image_match(&image, STR("b.b"), STR("/b/x"), &match));
+	assert_int_equal(match.backend->id, 8);
+	assert_int_equal(match.vhost->flags, IMAGE_VHOST_TLS);
+	assert_int_equal(match.policy->read_timeout_ms, rules_policy.read_timeout_ms);
+	assert_true(
+		str_eq_c(image_text(&image, image.sources[match.route->source].ingress), "b.b"));
+	image_writer_free(writer);
+}
+
+/* A vhost is kept only with its backends. */
+static void test_kept_vhost_without_backend(void **state)
+{
+	struct image_writer *writer = image_writer_new(1, rules_hash_key);
+	struct str bytes;
+
+	(void)state;
+	add_one(writer, "a.b", "/a", 7);
+	finish(writer);
+	image_writer_next(writer, 2);
+	image_writer_add_policy(writer, &rules_policy);
+	image_writer_keep_sources(writer, 0, 1);
+	image_writer_keep_vhost(writer, &(struct image_writer_kept){ .before = 0 });
+	assert_int_equal(image_writer_finish(writer, &bytes, NULL), -EINVAL);
+	image_writer_free(writer);
+}
+
 static void test_refused_vhosts(void **state)
 {
 	static const struct {
@@ -380,6 +457,8 @@ int main(void)
 		cmocka_unit_test(test_is_deterministic),
 		cmocka_unit_test(test_equal_policies_are_one),
 		cmocka_unit_test(test_fields_arrive),
+		cmocka_unit_test(test_kept_vhost_moves),
+		cmocka_unit_test(test_kept_vhost_without_backend),
 		cmocka_unit_test(test_refused_vhosts),
 		cmocka_unit_test(test_refused_routes),
 		cmocka_unit_test(test_conflict_is_named),
