@@ -200,6 +200,40 @@ def test_second_pod_takes_over_from_the_first(start_site, capsys, xdp, count):
     assert totals["sluice_requests_total"] >= load.requests
 
 
+def test_pod_that_was_superseded_does_not_come_back_until_it_is_needed(start_site):
+    """Containers that exit are started again, in the old pod too, until it is deleted."""
+    site = start_site(start=False)
+    served(site)
+
+    def pod(name):
+        agent = site.make_sluice("--grace", "1", command="agent")
+        agent.arguments = ["/usr/bin/env", f"POD_NAME={name}", *agent.arguments]
+        return agent, type(agent)(site.world, command="proxy").start(ready=None)
+
+    old, old_proxy = pod("old")
+    old.start()
+    new, new_proxy = pod("new")
+    new.start()
+    site.sluice = new
+    for one in (old, old_proxy):
+        assert one.process.wait(10) == 0
+    again, again_proxy = pod("old")
+    again.start(ready="waiting for the run dir .* 'old' was superseded")
+    site.settle()
+    assert new.json("status")["proxy_pid"] == new_proxy.process.pid
+    assert again_proxy.process.poll() is None, "it stands by"
+    third, third_proxy = pod("old")
+    third.start(ready="waiting for the run dir")
+    assert third.stop() == 0, "the end of an agent that waits"
+    # Now the new pod breaks down, and the old one is there.
+    new.process.kill()
+    new_proxy.process.kill()
+    again.wait_for(r"\bready\b")
+    site.sluice = again
+    site.settle()
+    assert again.json("status")["proxy_pid"] in (again_proxy.process.pid, third_proxy.process.pid)
+
+
 def script(text):
     return "#!/bin/sh\n" + text + "\n"
 
