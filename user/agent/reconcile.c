@@ -432,6 +432,7 @@ int reconcile_open(struct reconcile *reconcile, struct agent *agent, struct err 
 		.changed = (1u << OBJECT_KIND_COUNT) - 1,
 		.changed_ns = clock_monotonic_ns(),
 	};
+	mem_keep_freed(); /* each generation needs what the one before gave back */
 	findings_init(&reconcile->route_findings);
 	findings_init(&reconcile->endpoint_findings);
 	findings_init(&reconcile->store_findings);

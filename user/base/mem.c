@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,13 @@ char *mem_copy_text(const char *at, size_t len)
 void mem_free(void *at)
 {
 	free(at);
+}
+
+void mem_keep_freed(void)
+{
+	/* Pieces above the first limit are mapped for themselves, and unmapped when freed. */
+	mallopt(M_MMAP_THRESHOLD, MEM_KEPT_BYTES / 4);
+	mallopt(M_TRIM_THRESHOLD, MEM_KEPT_BYTES);
 }
 
 void mem_fail_at(unsigned long nth)

@@ -28,6 +28,14 @@ void *mem_try_aligned(size_t size_bytes, size_t align_bytes);
 /* Accepts NULL. */
 void mem_free(void *at);
 
+/*
+ * From now on what is freed stays with the process, up to MEM_KEPT_BYTES, also large pieces: for
+ * one that builds the same large things again and again and would get fresh pages for them each
+ * time.
+ */
+enum { MEM_KEPT_BYTES = 128 << 20 };
+void mem_keep_freed(void);
+
 /* The n-th call from now on fails (1 = the next one); 0 turns this off. For tests. */
 void mem_fail_at(unsigned long nth);
 
