@@ -312,8 +312,6 @@ static int check_options(const struct options *options, struct err *err)
 	if ((options->publish_service || options->publish_address) && !cluster_is_wanted(options))
 		return err_set(err, -EINVAL,
 			       "--publish-service and --publish-address need an API server");
-	if (options->early_dispatch == EARLY_DISPATCH_ON)
-		return err_set(err, -ENOTSUP, "--early-dispatch on is not in this version");
 	if (options->http.count + options->https.count == 0)
 		return err_set(err, -EINVAL, "neither --http nor --https: nothing to listen on");
 	return 0;

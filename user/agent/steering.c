@@ -107,7 +107,11 @@ static int open_datapath(struct steering *steering, const struct interfaces *int
 		.listener_count = agent->listeners.count,
 		.worker_cpus = agent->worker_cpus,
 		.worker_count = agent->worker_count,
-		.wants_early_dispatch = agent->options->early_dispatch != EARLY_DISPATCH_OFF,
+		/*
+		 * Not with auto yet: a veth whose peer has no XDP program swallows the answers
+		 * (a node of kind has such a device), and nothing finds that out beforehand.
+		 */
+		.wants_early_dispatch = agent->options->early_dispatch == EARLY_DISPATCH_ON,
 	};
 
 	for (size_t i = 0; i < agent->listeners.count; i++) {
