@@ -305,6 +305,17 @@ static void cell_object(struct view *view, const struct finding *finding)
 		view_cell_printf(view, "%.*s %.*s", STR_ARG(finding->kind), STR_ARG(finding->name));
 }
 
+/* Without a line where it is about the file itself. */
+static void cell_place(struct view *view, const struct finding *finding)
+{
+	if (finding->file.len == 0)
+		view_cell_none(view);
+	else if (finding->line == 0)
+		view_cell(view, finding->file);
+	else
+		view_cell_printf(view, "%.*s:%u", STR_ARG(finding->file), finding->line);
+}
+
 void show_findings(const struct admin_request *request, struct admin_answer *answer)
 {
 	const struct findings *findings = &request->agent->reconcile.all;
@@ -318,10 +329,7 @@ void show_findings(const struct admin_request *request, struct admin_answer *ans
 		view_cell_c(&view, finding_level_name(finding->level));
 		view_cell_c(&view, finding->reason);
 		cell_object(&view, finding);
-		if (finding->file.len)
-			view_cell_printf(&view, "%.*s:%u", STR_ARG(finding->file), finding->line);
-		else
-			view_cell_none(&view);
+		cell_place(&view, finding);
 		view_cell(&view, finding->field);
 		view_cell(&view, finding->text);
 	}

@@ -73,19 +73,26 @@ static int read_manifests(const struct cli_call *call, struct store *store,
 
 /* ------------------------------------------------------------------------------- output */
 
+static void print_place(const struct finding *finding)
+{
+	if (finding->file.len && finding->line)
+		printf("%.*s:%u: ", STR_ARG(finding->file), finding->line);
+	else if (finding->file.len) /* the file itself */
+		printf("%.*s: ", STR_ARG(finding->file));
+}
+
 static void print_finding(const struct finding *finding)
 {
-	if (finding->file.len)
-		printf("%.*s:%u: ", STR_ARG(finding->file), finding->line);
-	printf("%s: ", finding_level_name(finding->level));
+	print_place(finding);
+	printf("%s:", finding_level_name(finding->level));
 	if (finding->kind.len && finding->namespace.len)
-		printf("%.*s %.*s/%.*s", STR_ARG(finding->kind), STR_ARG(finding->namespace),
+		printf(" %.*s %.*s/%.*s", STR_ARG(finding->kind), STR_ARG(finding->namespace),
 		       STR_ARG(finding->name));
 	else if (finding->kind.len)
-		printf("%.*s %.*s", STR_ARG(finding->kind), STR_ARG(finding->name));
+		printf(" %.*s %.*s", STR_ARG(finding->kind), STR_ARG(finding->name));
 	if (finding->field.len)
 		printf(" %.*s", STR_ARG(finding->field));
-	printf("%s%.*s\n", finding->kind.len || finding->field.len ? ": " : "",
+	printf("%s %.*s\n", finding->kind.len || finding->field.len ? ":" : "",
 	       STR_ARG(finding->text));
 }
 

@@ -10,7 +10,7 @@
 
 #include "compile/build.h"
 
-enum { PORT_TEXT_MAX = 8 };
+enum { PORT_TEXT_MAX = 8, PORTS_SHOWN_MAX = 8, PORTS_TEXT_MAX = 256 };
 
 static const char field_name[] = ".service.name", field_port[] = ".service.port";
 
@@ -97,6 +97,36 @@ static uint32_t find_service(struct build *build, const struct build_reference *
 	return (uint32_t)next;
 }
 
+/* "; it has 80 (http), 443 (https)": most often the rule says one of them in other words. */
+static struct str ports_there_are(struct build *build, const struct object_service *service)
+{
+	struct buf text;
+	struct str copy;
+	uint32_t i;
+
+	buf_init(&text, PORTS_TEXT_MAX);
+	for (i = 0; i < service->port_count && i < PORTS_SHOWN_MAX; i++) {
+		const struct object_service_port *port = &service->ports[i];
+
+		buf_printf(&text, "%s%u", i ? ", " : "; it has ", port->port);
+		if (port->name.len)
+			buf_printf(&text, " (%.*s)", STR_ARG(port->name));
+	}
+	if (i < service->port_count)
+		buf_printf(&text, " and %u more", service->port_count - i);
+	copy = arena_copy(&build->model->arena, buf_str(&text));
+	buf_release(&text);
+	return copy;
+}
+
+static struct str missing_port(struct build *build, const struct object *service, struct str port)
+{
+	struct str others = ports_there_are(build, &service->service);
+
+	return arena_printf(&build->model->arena, "service '%.*s' has no port '%.*s'%.*s",
+			    STR_ARG(service->name), STR_ARG(port), STR_ARG(others));
+}
+
 /* Finds Service and port of @reference, or says in its fault why there are none. */
 static void resolve(struct build *build, struct build_reference *reference,
 		    struct model_backend *backend, uint32_t *position)
@@ -133,8 +163,7 @@ static void resolve(struct build *build, struct build_reference *reference,
 	fault(reference, other ? "WrongProtocol" : "MissingPort", field_port,
 	      other ? arena_printf(arena, "port '%.*s' of service '%.*s' is not tcp", STR_ARG(port),
 				   STR_ARG(reference->service))
-		    : arena_printf(arena, "service '%.*s' has no port '%.*s'",
-				   STR_ARG(reference->service), STR_ARG(port)));
+		    : missing_port(build, object, port));
 }
 
 void backend_name(struct buf *out, struct str namespace, struct str service, struct str port)

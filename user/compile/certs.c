@@ -99,6 +99,13 @@ static void refuse(struct cert_entry *entry, const char *reason, const char *tex
 	entry->complaint = arena_copy(&entry->arena, str_from_c(text));
 }
 
+static void refuse_missing(struct cert_entry *entry)
+{
+	entry->reason = "MissingSecret";
+	entry->complaint = arena_printf(&entry->arena, "does not exist in namespace '%.*s'",
+					STR_ARG(entry->namespace));
+}
+
 static void blame(struct cert_entry *entry, const char *field, uint32_t line)
 {
 	entry->field = field;
@@ -211,7 +218,7 @@ void certs_look_at(struct build *build, struct cert_entry *entry)
 	if (!secret || !secret->serial || entry->serial != secret->serial)
 		entry_renew(entry);
 	if (!secret) {
-		refuse(entry, "MissingSecret", "does not exist");
+		refuse_missing(entry);
 		return;
 	}
 	if (!entry->serial)

@@ -278,14 +278,16 @@ static void complain_path(struct build *build, const struct model_source *source
 static bool check_path_type(struct build *build, const struct object_path *path,
 			    const struct model_source *source)
 {
-	char text[SHOWN_PATH_BYTES * 2];
+	char text[SHOWN_PATH_BYTES * 3];
 	struct str shown = str_slice(path->type_text, 0, SHOWN_PATH_BYTES);
 	struct model_source place = *source;
 
 	if (path->type != OBJECT_PATH_UNKNOWN)
 		return true;
 	if (shown.len)
-		snprintf(text, sizeof(text), "path type '%.*s' is not known", STR_ARG(shown));
+		snprintf(text, sizeof(text),
+			 "path type '%.*s' is none of Exact, Prefix, ImplementationSpecific",
+			 STR_ARG(shown));
 	else
 		snprintf(text, sizeof(text), "there is no path type");
 	place.line = path->type_line;

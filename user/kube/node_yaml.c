@@ -283,11 +283,23 @@ static int on_event(struct yaml_read *read, const yaml_event_t *event)
 	return 0;
 }
 
+/* Where that began which ends in a problem further down: an open quote, an open bracket. */
+static struct str context_of(struct yaml_read *read)
+{
+	const yaml_parser_t *parser = &read->parser;
+
+	if (!parser->context || parser->context_mark.line == parser->problem_mark.line)
+		return STR("");
+	return arena_printf(read->builder.arena, " %s that begins in line %u", parser->context,
+			    read->first_line + (uint32_t)parser->context_mark.line);
+}
+
 static int on_syntax_error(struct yaml_read *read)
 {
 	const yaml_parser_t *parser = &read->parser;
 	const char *problem = parser->problem ? parser->problem : "out of memory";
 	uint32_t line = read->first_line + (uint32_t)parser->problem_mark.line;
+	struct str context = context_of(read);
 
 	/* Bad encoding is found before lines are counted. */
 	if (parser->error == YAML_READER_ERROR) {
@@ -297,7 +309,9 @@ static int on_syntax_error(struct yaml_read *read)
 	}
 	read->has_document = true;
 	return node_builder_break(&read->builder,
-				  arena_printf(read->builder.arena, "not YAML: %s", problem), line);
+				  arena_printf(read->builder.arena, "not YAML: %s%.*s", problem,
+					       STR_ARG(context)),
+				  line);
 }
 
 static void read_events(struct yaml_read *read)

@@ -94,13 +94,23 @@ static void format_object(const struct finding *f, struct buf *out)
 	buf_add(out, f->name);
 }
 
+/* "web.yaml:12"; without a line where it is about the file itself. */
+static void format_place(const struct finding *f, struct buf *out)
+{
+	if (f->file.len == 0)
+		return;
+	buf_add_c(out, f->kind.len ? " (" : " ");
+	buf_add(out, f->file);
+	if (f->line)
+		buf_printf(out, ":%u", f->line);
+	buf_add_c(out, f->kind.len ? ")" : "");
+}
+
 void finding_format(const struct finding *finding, struct buf *out)
 {
 	buf_add_c(out, finding_level_name(finding->level));
 	format_object(finding, out);
-	if (finding->file.len)
-		buf_printf(out, finding->kind.len ? " (%.*s:%u)" : " %.*s:%u",
-			   STR_ARG(finding->file), finding->line);
+	format_place(finding, out);
 	if (finding->field.len)
 		buf_printf(out, " %.*s", STR_ARG(finding->field));
 	buf_printf(out, ": %.*s", STR_ARG(finding->text));

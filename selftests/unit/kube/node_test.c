@@ -151,9 +151,11 @@ static void test_documents(void **state)
 		  "{a:1@1}@1\n" },
 		{ "no marker inside a word", "---a: 1\n", "{---a:1@1}@1\n" },
 		{ "one broken between two good", "a: 1\n---\nb: [1\n---\nc: 3\n",
-		  "{a:1@1}@1\n!4 b[1]: not YAML: did not find expected ',' or ']'\n{c:3@5}@5\n" },
+		  "{a:1@1}@1\n!4 b[1]: not YAML: did not find expected ',' or ']' while parsing a "
+		  "flow sequence that begins in line 3\n{c:3@5}@5\n" },
 		{ "unclosed quote", "a: \"x\n---\nb: 1\n",
-		  "!2 a: not YAML: found unexpected end of stream\n{b:1@3}@3\n" },
+		  "!2 a: not YAML: found unexpected end of stream while scanning a quoted scalar "
+		  "that begins in line 1\n{b:1@3}@3\n" },
 		{ "tab", "a:\n\tb: 1\n",
 		  "!2 a: not YAML: found character that cannot start any "
 		  "token\n" },

@@ -35,6 +35,7 @@ static void test_format(void **state)
 	struct finding_place whole = { .object = &ingress };
 	struct finding_place api = { .object = &class, .field = STR("spec") };
 	struct finding_place file = { .file = STR("x.yaml"), .line = 7 };
+	struct finding_place unread = { .file = STR("x.yaml") };
 	struct findings findings;
 
 	(void)state;
@@ -43,10 +44,12 @@ static void test_format(void **state)
 	findings_add(&findings, FINDING_WARNING, "B", &whole, "text");
 	findings_add(&findings, FINDING_NOTICE, "C", &api, "text");
 	findings_add(&findings, FINDING_ERROR, "D", &file, "text");
+	findings_add(&findings, FINDING_ERROR, "E", &unread, "text");
 	assert_line(&findings, 0, "error Ingress shop/web (web.yaml:12) spec.a[0]: service 'cart'");
 	assert_line(&findings, 1, "warning Ingress shop/web (web.yaml:3): text");
 	assert_line(&findings, 2, "notice IngressClass c spec: text");
 	assert_line(&findings, 3, "error x.yaml:7: text");
+	assert_line(&findings, 4, "error x.yaml: text");
 	assert_string_equal(findings.list.at[0].reason, "A");
 	findings_release(&findings);
 }
