@@ -9,32 +9,12 @@
 #include "agent/options_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "compile/settings.h"
 #include "kube/node_reader.h"
 
 enum { FILE_BYTES_MAX = 1 << 20 };
-
-static int read_file(const char *path, struct buf *text, struct err *err)
-{
-	char part[4096];
-	ssize_t len;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_set_os(err, -errno, "cannot read '%s'", path);
-	while ((len = read(fd, part, sizeof(part))) > 0)
-		buf_add(text, str_of(part, (size_t)len));
-	if (len < 0)
-		err_set_os(err, -errno, "cannot read '%s'", path);
-	else if (text->is_cut)
-		err_set(err, -EINVAL, "'%s' is larger than %d bytes", path, FILE_BYTES_MAX);
-	close(fd);
-	return len < 0 || text->is_cut ? err->code : 0;
-}
 
 struct reading {
 	const char *path;
@@ -131,7 +111,7 @@ int options_file_read(const char *path, struct options *options, options_file_ta
 	int rc;
 
 	buf_init(&text, FILE_BYTES_MAX);
-	rc = read_file(path, &text, err);
+	rc = file_read(path, &text, err);
 	if (!rc) {
 		node_reader_init(&reader, buf_str(&text),
 				 node_format_of(str_from_c(path), buf_str(&text)));
