@@ -6,6 +6,7 @@
  *                    │                       ▲
  *                    ▼                       │ listening sockets, counters, ticket keys
  *                steering ─► BPF maps    listeners, supervise, tickets
+ *              protection ──────┘
  *
  *   admin: what people and Prometheus see of all this
  *
@@ -20,6 +21,7 @@
 #include "agent/link.h"
 #include "agent/listeners.h"
 #include "agent/options.h"
+#include "agent/protection.h"
 #include "agent/publisher.h"
 #include "agent/reconcile.h"
 #include "agent/saved.h"
@@ -52,6 +54,7 @@ struct agent {
 	struct reconcile reconcile;
 	struct cluster cluster;
 	struct steering steering;
+	struct protection protection;
 	struct tickets tickets;
 	struct tally tally;
 	struct takeover takeover; /* of the agent before this one */

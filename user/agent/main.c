@@ -380,9 +380,12 @@ static int start(struct agent *agent, struct err *err)
 	agent->links.is_started = !agent->takeover.keeps_proxy;
 	rc = listeners_open(&agent->listeners, err);
 	if (!rc)
+		rc = protection_open(&agent->protection, agent, err);
+	if (!rc)
 		rc = steering_open(&agent->steering, agent, err);
 	if (rc)
 		return rc;
+	protection_apply(&agent->protection);
 	adopt_or_start_proxy(agent);
 	/*
 	 * A proxy that was taken over has its configuration, as has the agent in charge; without
@@ -410,6 +413,7 @@ static void release(struct agent *agent)
 	upgrade_release(&agent->upgrade);
 	takeover_close(&agent->takeover);
 	reconcile_close(&agent->reconcile);
+	protection_close(&agent->protection);
 	/* The pins stay with a proxy that stays. */
 	steering_close(&agent->steering, !leaves_proxy && is_in_charge);
 	links_close(&agent->links);

@@ -228,43 +228,6 @@ static int set_trusted_hops(struct options *options, struct str value, struct er
 	return 0;
 }
 
-/* "10.0.0.0/8", "fd00::/8", or one address. */
-static int parse_network(struct str text, struct control_network *network)
-{
-	size_t slash = str_find_char(text, '/');
-	struct addr addr = { 0 };
-	uint64_t bits = 128, most;
-
-	if (addr_parse_ip(str_slice(text, 0, slash), &addr))
-		return -EINVAL;
-	most = addr_is_v4(&addr) ? 32 : 128;
-	if (slash < text.len &&
-	    str_parse_u64(str_slice(text, slash + 1, text.len), most, &bits) < 0)
-		return -EINVAL;
-	if (slash < text.len && addr_is_v4(&addr))
-		bits += 96;
-	for (unsigned int bit = (unsigned int)bits; bit < 128; bit++)
-		addr.ip[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
-	memcpy(network->ip, addr.ip, sizeof(network->ip));
-	network->bits = (uint32_t)bits;
-	return 0;
-}
-
-static int set_trusted_proxies(struct options *options, struct str value, struct err *err)
-{
-	struct str rest = value, part;
-
-	while (str_take_part(&rest, ',', &part)) {
-		if (options->trusted_count == CONTROL_TRUSTED_MAX)
-			return err_set(err, -EINVAL, "more than %d networks", CONTROL_TRUSTED_MAX);
-		if (parse_network(str_trim(part), &options->trusted[options->trusted_count]))
-			return err_set(err, -EINVAL, "'%.*s' is no network such as 10.0.0.0/8",
-				       STR_ARG(part));
-		options->trusted_count++;
-	}
-	return 0;
-}
-
 static int set_timeout(struct str value, uint32_t *timeout_ms, struct err *err)
 {
 	uint64_t seconds;
@@ -365,9 +328,19 @@ static const struct option option_table[] = {
 	{ "grace", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_grace,
 	  "how long a drain waits for streams to end; default 30" },
 	{ "trusted-proxies", "CIDR,...", AGENT_SIDE, OPTION_REPEATS | OPTION_LIVE,
-	  set_trusted_proxies, "whose X-Forwarded-For and -Proto are believed; default none" },
+	  options_set_trusted_proxies,
+	  "whose X-Forwarded-For and -Proto are believed; default none" },
 	{ "trusted-hops", "N", AGENT_SIDE, OPTION_LIVE, set_trusted_hops,
 	  "proxies in front, whoever they are; default 0" },
+	{ "denylist", "FILE|CIDR,...", AGENT_SIDE, OPTION_REPEATS | OPTION_LIVE,
+	  options_set_denylist, "sources that get no connection; files begin with / or ." },
+	{ "allow-sources", "LISTENER=...", AGENT_SIDE, OPTION_REPEATS | OPTION_LIVE,
+	  options_set_allow_sources,
+	  "FILE|CIDR,... that alone may connect; LISTENER: http, https or ADDR:PORT" },
+	{ "source-rate", "N[/BURST]", AGENT_SIDE, OPTION_LIVE, options_set_source_rate,
+	  "new connections a second of one source, or off; default off" },
+	{ "source-prefix", "V4[,V6]", AGENT_SIDE, OPTION_LIVE, options_set_source_prefix,
+	  "how many bits of an address make a source; default 32,64" },
 	{ "request-head-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_request_head_timeout,
 	  "for a client's request head to arrive; default 10" },
 	{ "keepalive-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_keepalive_timeout,

@@ -42,6 +42,8 @@ enum {
 	OPTIONS_HOPS_MAX = 64,
 	OPTIONS_WORKERS_MAX = 256,
 	OPTIONS_ADDRESSES_MAX = 16, /* of http, of https */
+	OPTIONS_SOURCES_MAX = 256,  /* networks and files of lists of sources */
+	OPTIONS_RATE_MAX = 1000000, /* connections a second */
 };
 
 enum early_dispatch { EARLY_DISPATCH_AUTO, EARLY_DISPATCH_ON, EARLY_DISPATCH_OFF };
@@ -51,6 +53,21 @@ struct options_addresses {
 	struct addr at[OPTIONS_ADDRESSES_MAX];
 	size_t count;    /* 0: none */
 	bool is_default; /* nobody asked for these: one that cannot be had is no failure */
+};
+
+/* A network, or the path of a file with one a line, of a listener's allow list. */
+struct options_allow {
+	struct str listener; /* "http", "https" or its address */
+	struct str source;
+};
+
+/* Who may connect, and how often. */
+struct options_protect {
+	struct str deny[OPTIONS_SOURCES_MAX]; /* networks and paths of files */
+	size_t deny_count;
+	struct options_allow allow[OPTIONS_SOURCES_MAX];
+	size_t allow_count;
+	struct datapath_source_rate source_rate;
 };
 
 /* All texts are NUL-terminated and live in the arena, or are constants. */
@@ -79,6 +96,7 @@ struct options {
 	uint32_t trusted_hops;
 	struct control_network trusted[CONTROL_TRUSTED_MAX];
 	uint32_t trusted_count;
+	struct options_protect protect;
 	uint32_t request_head_timeout_ms, keepalive_timeout_ms, upstream_idle_timeout_ms;
 	const char *control; /* proxy: path of the agent's socket */
 	bool is_unconfined;  /* proxy */
@@ -108,6 +126,10 @@ int options_reload(const struct options *options, struct options *fresh, struct 
 /* Of options_reload, which borrow from the first ones. */
 void options_release_reloaded(struct options *options);
 void options_release(struct options *options);
+
+/* Whether @listener, as --allow-sources names one, means a listener of @protocol at @addr. */
+bool options_is_listener(struct str listener, enum control_protocol protocol,
+			 const struct addr *addr);
 
 /* The page of --help for @command. */
 void options_help(enum command command, struct buf *out);

@@ -17,6 +17,7 @@ static void keep_fixed(const struct options *options, struct options *fresh)
 	merged.trusted_hops = fresh->trusted_hops;
 	memcpy(merged.trusted, fresh->trusted, sizeof(merged.trusted));
 	merged.trusted_count = fresh->trusted_count;
+	merged.protect = fresh->protect;
 	merged.request_head_timeout_ms = fresh->request_head_timeout_ms;
 	merged.keepalive_timeout_ms = fresh->keepalive_timeout_ms;
 	merged.upstream_idle_timeout_ms = fresh->upstream_idle_timeout_ms;

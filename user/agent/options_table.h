@@ -21,6 +21,13 @@ struct option {
 	const char *help;
 };
 
+/* options_protect.c: who may connect, how often, and who is believed. */
+int options_set_trusted_proxies(struct options *options, struct str value, struct err *err);
+int options_set_denylist(struct options *options, struct str value, struct err *err);
+int options_set_allow_sources(struct options *options, struct str value, struct err *err);
+int options_set_source_rate(struct options *options, struct str value, struct err *err);
+int options_set_source_prefix(struct options *options, struct str value, struct err *err);
+
 /* NULL where there is none of that name. */
 const struct option *options_find(struct str name);
 /* The rows in their order; NULL behind the last one. */

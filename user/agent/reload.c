@@ -53,6 +53,7 @@ static void use(struct agent *agent, struct options *fresh)
 	agent->options = fresh;
 	log_set_level(fresh->log_level);
 	links_send_settings(&agent->links);
+	protection_reload(&agent->protection);
 	if (has_new_settings)
 		reconcile_use_settings(&agent->reconcile);
 }

@@ -84,7 +84,8 @@ struct datapath_listener {
 	struct addr addr; /* all zero bytes, or ::ffff:0.0.0.0, for every address */
 	enum listener_protocol protocol;
 	uint16_t id; /* below LISTENERS_MAX; the agent's number, also for datapath_set_socket */
-	bool has_allowlist; /* only for sources that datapath_set_allowlist names */
+	bool has_allowlist; /* only for sources that datapath_set_allowlist names; that sets it too
+			     */
 };
 
 struct datapath_options {
@@ -241,7 +242,10 @@ struct datapath_prefixes {
  */
 int datapath_set_denylist(struct datapath *datapath, const struct datapath_prefixes *prefixes,
 			  struct err *err);
-/* The sources that a listener with has_allowlist is for. Without any, it is for nobody. */
+/*
+ * The sources that a listener is for from now on; without any, it is for nobody. @prefixes NULL:
+ * for everybody again.
+ */
 int datapath_set_allowlist(struct datapath *datapath, uint16_t listener_id,
 			   const struct datapath_prefixes *prefixes, struct err *err);
 

@@ -212,12 +212,36 @@ int datapath_set_denylist(struct datapath *dp, const struct datapath_prefixes *p
 	return datapath_each_flow(dp, end_if_denied, dp, err);
 }
 
+/* Whether the listener's entries in the map listeners say that it has an allow list. */
+static int set_has_allowlist(struct datapath *dp, uint16_t listener_id, bool has, struct err *err)
+{
+	bool is_changed = false;
+
+	for (size_t i = 0; i < dp->listener_count; i++) {
+		if (dp->listeners[i].id != listener_id || dp->listeners[i].has_allowlist == has)
+			continue;
+		dp->listeners[i].has_allowlist = has;
+		is_changed = true;
+	}
+	return is_changed ? datapath_update_addresses(dp, err) : 0;
+}
+
 int datapath_set_allowlist(struct datapath *dp, uint16_t listener_id,
 			   const struct datapath_prefixes *prefixes, struct err *err)
 {
+	const struct datapath_prefixes none = { NULL, 0 };
+	int code = 0;
+
 	if (listener_id >= LISTENERS_MAX)
 		return err_set(err, -EINVAL, "no listener %u", listener_id);
-	return sync_prefixes(dp, &allow, listener_id, prefixes, err);
+	/* The list is there before it is asked, and is asked no more before it goes. */
+	if (!prefixes)
+		code = set_has_allowlist(dp, listener_id, false, err);
+	if (code == 0)
+		code = sync_prefixes(dp, &allow, listener_id, prefixes ? prefixes : &none, err);
+	if (code == 0 && prefixes)
+		code = set_has_allowlist(dp, listener_id, true, err);
+	return code;
 }
 
 /* ---- rates ---------------------------------------------------------------------------------- */

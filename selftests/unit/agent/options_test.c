@@ -109,6 +109,26 @@ static const struct refusal refusals[] = {
 	  COMMAND_RUN,
 	  { "--keepalive-timeout", "0" },
 	  "is no number of seconds from 1" },
+	{ "no source",
+	  COMMAND_RUN,
+	  { "--denylist", "10.0.0.0/33" },
+	  "--denylist: '10.0.0.0/33' is neither a network such as 10.0.0.0/8 nor a file" },
+	{ "a file by half", COMMAND_RUN, { "--denylist", "deny.txt" }, "begin with / or ." },
+	{ "allowed where", COMMAND_RUN, { "--allow-sources", "10.0.0.0/8" }, "is not LISTENER=" },
+	{ "allowed whom", COMMAND_RUN, { "--allow-sources", "http=" }, "is not LISTENER=" },
+	{ "allowed at no listener",
+	  COMMAND_RUN,
+	  { "--allow-sources", "0.0.0.0:8080=10.0.0.0/8" },
+	  "there is no listener '0.0.0.0:8080'" },
+	{ "allowed at a listener that is off",
+	  COMMAND_RUN,
+	  { "--https", "none", "--allow-sources", "https=10.0.0.0/8" },
+	  "there is no listener 'https'" },
+	{ "allowed what", COMMAND_RUN, { "--allow-sources", "http=all" }, "'all' is neither a" },
+	{ "no rate", COMMAND_RUN, { "--source-rate", "0" }, "'0' is neither off nor N[/BURST]" },
+	{ "no burst", COMMAND_RUN, { "--source-rate", "9/" }, "'9/' is neither off nor N" },
+	{ "no bits", COMMAND_RUN, { "--source-prefix", "33" }, "'33' is not V4[,V6]" },
+	{ "too many bits", COMMAND_RUN, { "--source-prefix", "24,129" }, "'24,129' is not V4" },
 	{ "the proxy has no manifests",
 	  COMMAND_PROXY,
 	  { "--manifests", "x" },
@@ -151,6 +171,44 @@ static void test_networks_that_are_trusted(void **state)
 	options_release(&options);
 }
 
+/* Whatever the order: listeners are known before lists are given to them. */
+static void test_who_may_connect(void **state)
+{
+	const char *arguments[] = { "--allow-sources",
+				    "127.0.0.1:8080=10.0.0.0/8,/etc/offices",
+				    "--denylist",
+				    "/etc/deny, 192.0.2.1",
+				    "--denylist=./more",
+				    "--source-rate",
+				    "50/200",
+				    "--source-prefix=24,56",
+				    "--http=127.0.0.1:8080",
+				    NULL };
+	const struct options_protect *protect;
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	if (parse(&options, COMMAND_AGENT, arguments, &err))
+		fail_msg("%s", err.text);
+	protect = &options.protect;
+	assert_int_equal(protect->deny_count, 3);
+	assert_true(str_eq_c(protect->deny[0], "/etc/deny"));
+	assert_true(str_eq_c(protect->deny[1], "192.0.2.1"));
+	assert_int_equal(protect->allow_count, 2);
+	assert_true(str_eq_c(protect->allow[1].listener, "127.0.0.1:8080"));
+	assert_true(str_eq_c(protect->allow[1].source, "/etc/offices"));
+	assert_int_equal(protect->source_rate.per_s, 50);
+	assert_int_equal(protect->source_rate.burst, 200);
+	assert_int_equal(protect->source_rate.ipv4_bits, 24);
+	assert_int_equal(protect->source_rate.ipv6_bits, 56);
+	assert_true(options_is_listener(protect->allow[0].listener, CONTROL_PROTOCOL_HTTP,
+					&options.http.at[0]));
+	assert_true(options_is_listener(STR("http"), CONTROL_PROTOCOL_HTTP, &options.http.at[0]));
+	assert_false(options_is_listener(STR("http"), CONTROL_PROTOCOL_TLS, &options.https.at[0]));
+	options_release(&options);
+}
+
 static void rewrite(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
@@ -175,13 +233,16 @@ static void test_what_the_file_says_later(void **state)
 	assert_int_equal(options_parse(&options, COMMAND_RUN, 4, words + 2, &err), 0);
 	options.words = words;
 	buf_init(&fixed, 0);
-	rewrite(path, "workers: 3\nlog-level: debug\nkeepalive-timeout: 9\nhttp: none\n");
+	rewrite(path, "workers: 3\nlog-level: debug\nkeepalive-timeout: 9\nhttp: none\n"
+		      "denylist: [192.0.2.0/24, /etc/deny]\nsource-rate: 9\n");
 	assert_int_equal(options_reload(&options, &fresh, &fixed, &err), 0);
 	assert_true(str_eq(buf_str(&fixed), STR("http, workers")));
 	assert_int_equal(fresh.worker_count, 2);
 	assert_int_equal(fresh.http.count, 2);
 	assert_int_equal(fresh.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(fresh.keepalive_timeout_ms, 9000);
+	assert_int_equal(fresh.protect.deny_count, 2);
+	assert_int_equal(fresh.protect.source_rate.per_s, 9);
 	assert_int_equal(fresh.grace_ms, 7000); /* of the command line */
 	assert_int_equal(fresh.settings.len, 0);
 	/* A second time, from what the first one left; a mistake leaves that. */
@@ -193,6 +254,7 @@ static void test_what_the_file_says_later(void **state)
 	assert_int_equal(options_reload(&fresh, &again, &fixed, &err), 0);
 	assert_int_equal(fixed.len, 0);
 	options_release_reloaded(&fresh);
+	assert_int_equal(again.protect.deny_count, 0);
 	assert_int_equal(again.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(again.run_dir, OPTIONS_RUN_DIR_DEFAULT);
 	options_release_reloaded(&again);
@@ -326,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_everything_that_a_table_row_sets),
 		cmocka_unit_test(test_mistakes_are_named),
 		cmocka_unit_test(test_networks_that_are_trusted),
+		cmocka_unit_test(test_who_may_connect),
 		cmocka_unit_test(test_what_the_file_says_later),
 		cmocka_unit_test(test_flags_win_over_the_file),
 		cmocka_unit_test(test_mistakes_in_the_file_are_named_with_line),

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * protect: lists and rates as the agent gives them (datapath.h), judged by what the
+ * pinned XDP program does with packets, and the samples that come back.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+
+#include "base/mem.h"
+#include "datapath/datapath.h"
+#include "selftests/bpf/builder.h"
+#include "selftests/bpf/lab.h"
+
+enum { MANY = 100000 };
+
+static struct datapath *datapath;
+static int steer_fd = -1;
+
+static int enter(void **state)
+{
+	static const char *const interfaces[] = { "slu0" };
+	static const uint16_t cpus[] = { 0 };
+	struct datapath_listener listener = { .protocol = LISTENER_PROTOCOL_HTTP, .id = 3 };
+	struct datapath_options options = { .bpf_dir = LAB_BPF_DIR,
+					    .xdp = XDP_MODE_GENERIC,
+					    .interfaces = interfaces,
+					    .interface_count = 1,
+					    .listeners = &listener,
+					    .listener_count = 1,
+					    .worker_cpus = cpus,
+					    .worker_count = 1 };
+	char path[512];
+	struct err err = { 0 };
+
+	(void)state;
+	lab_enter();
+	if (lab_command("ip", "link", "add", "slu0", "type", "veth", "peer", "name", "peer0"))
+		return -1;
+	lab_up("slu0");
+	addr_parse_ip(STR("0.0.0.0"), &listener.addr);
+	listener.addr.port = 80;
+	if (datapath_open(&options, &datapath, &err))
+		fail_msg("%s", err.text);
+	snprintf(path, sizeof(path), "%s/prog_xdp_steer", datapath_pin_dir(datapath));
+	steer_fd = bpf_obj_get(path);
+	return steer_fd < 0 ? -1 : 0;
+}
+
+static int leave(void **state)
+{
+	(void)state;
+	close(steer_fd);
+	datapath_detach(datapath);
+	return 0;
+}
+
+/* ---- what becomes of a SYN ------------------------------------------------------------------ */
+
+static bool is_dropped(const char *client)
+{
+	struct frame_spec spec = { .client = client, .tcp_flags = FRAME_SYN };
+	struct frame frame = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .repeat = 1);
+
+	frame_build(&frame, &spec);
+	run.data_in = frame.at;
+	run.data_size_in = (uint32_t)frame.len;
+	assert_int_equal(bpf_prog_test_run_opts(steer_fd, &run), 0);
+	return run.retval == XDP_DROP;
+}
+
+static void expect(const char *what, const char *client, bool is)
+{
+	if (is_dropped(client) != is)
+		fail_msg("%s: %s is %s", what, client, is ? "not dropped" : "dropped");
+}
+
+/* "10.0.0.0", 8. */
+static struct datapath_prefix prefix(const char *ip, uint32_t bits, uint32_t rule_id)
+{
+	struct datapath_prefix made = { .bits = 96 + bits, .rule_id = rule_id };
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &made.addr), 0);
+	return made;
+}
+
+static void set_denylist(const struct datapath_prefix *at, size_t len)
+{
+	const struct datapath_prefixes prefixes = { at, len };
+	struct err err = { 0 };
+
+	if (datapath_set_denylist(datapath, &prefixes, &err))
+		fail_msg("%s", err.text);
+}
+
+static void set_allowlist(const struct datapath_prefixes *prefixes)
+{
+	struct err err = { 0 };
+
+	if (datapath_set_allowlist(datapath, 3, prefixes, &err))
+		fail_msg("%s", err.text);
+}
+
+/* ---- tests ---------------------------------------------------------------------------------- */
+
+static void denies_what_the_list_says_now(void **state)
+{
+	const struct datapath_prefix before[] = { prefix("10.0.0.0", 8, 1),
+						  prefix("192.0.2.7", 32, 2) };
+	const struct datapath_prefix after[] = { prefix("192.0.2.0", 24, 1) };
+
+	(void)state;
+	expect("no list", "10.1.2.3", false);
+	set_denylist(before, 2);
+	expect("a network", "10.1.2.3", true);
+	expect("an address", "192.0.2.7", true);
+	expect("beside it", "192.0.2.8", false);
+	set_denylist(after, 1);
+	expect("the network is gone", "10.1.2.3", false);
+	expect("another is there", "192.0.2.8", true);
+	set_denylist(NULL, 0);
+	expect("the list is empty", "192.0.2.8", false);
+}
+
+static void denies_a_hundred_thousand(void **state)
+{
+	struct datapath_prefix *many = mem_new(MANY, sizeof(*many));
+	char ip[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(ip, sizeof(ip), "10.%u.%u.%u", i >> 15, i >> 7 & 255, (i & 127) << 1);
+		many[i] = prefix(ip, 31, i);
+	}
+	set_denylist(many, MANY);
+	for (uint32_t i = 0; i < MANY; i += 9973) {
+		snprintf(ip, sizeof(ip), "10.%u.%u.%u", i >> 15, i >> 7 & 255, (i & 127) << 1 | 1);
+		expect("one of many", ip, true);
+	}
+	expect("none of them", "10.200.0.1", false);
+	set_denylist(NULL, 0);
+	expect("none is left", "10.0.0.1", false);
+	mem_free(many);
+}
+
+static void allows_from_nobody_to_everybody(void **state)
+{
+	const struct datapath_prefix office = prefix("10.0.0.0", 8, 1);
+	const struct datapath_prefixes one = { &office, 1 }, none = { NULL, 0 };
+
+	(void)state;
+	expect("no list", "192.0.2.1", false);
+	set_allowlist(&one);
+	expect("who is on the list", "10.1.2.3", false);
+	expect("who is not", "192.0.2.1", true);
+	set_allowlist(&none);
+	expect("a list of nobody", "10.1.2.3", true);
+	set_allowlist(NULL);
+	expect("the list is taken away", "192.0.2.1", false);
+}
+
+static void limits_a_source_of_several_addresses(void **state)
+{
+	const struct datapath_source_rate one = { .per_s = 1, .burst = 2, .ipv4_bits = 24 };
+	const struct datapath_source_rate off = { 0 };
+	struct err err = { 0 };
+	int dropped = 0;
+
+	(void)state;
+	assert_int_equal(datapath_set_source_rate(datapath, &one, &err), 0);
+	expect("the first", "198.51.100.1", false);
+	expect("another of the same source", "198.51.100.2", false);
+	/* That they take as many seconds as they are does not happen on any machine. */
+	for (int i = 0; i < 1000; i++)
+		dropped += is_dropped("198.51.100.3");
+	assert_true(dropped > 0);
+	expect("another source", "198.51.101.1", false);
+	assert_int_equal(datapath_set_source_rate(datapath, &off, &err), 0);
+	expect("no limit any more", "198.51.100.3", false);
+}
+
+struct sample {
+	int count;
+	struct event last;
+};
+
+static void keep_sample(void *arg, const struct event *event)
+{
+	struct sample *sample = arg;
+
+	sample->count++;
+	sample->last = *event;
+}
+
+static void hands_over_samples(void **state)
+{
+	const struct datapath_prefix denied = prefix("203.0.113.0", 24, 1);
+	struct sample sample = { 0 };
+
+	(void)state;
+	assert_true(datapath_events_fd(datapath) >= 0);
+	assert_true(datapath_read_events(datapath, keep_sample, &sample) >= 0);
+	sample.count = 0;
+	set_denylist(&denied, 1);
+	/* On each CPU one in 10 ms is taken: it is waited for. */
+	for (int i = 0; i < 10000 && sample.count == 0; i++) {
+		expect("denied", "203.0.113.9", true);
+		assert_true(datapath_read_events(datapath, keep_sample, &sample) >= 0);
+		usleep(1000);
+	}
+	assert_true(sample.count > 0);
+	assert_int_equal(sample.last.reason, DROP_REASON_DENIED);
+	assert_string_equal(drop_reason_name(sample.last.reason), "denied");
+	assert_int_equal(sample.last.client_address[12], 203);
+	assert_int_equal(sample.last.client_address[15], 9);
+	assert_int_equal(sample.last.local_port, 80);
+	set_denylist(NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(denies_what_the_list_says_now),
+		cmocka_unit_test(denies_a_hundred_thousand),
+		cmocka_unit_test(allows_from_nobody_to_everybody),
+		cmocka_unit_test(limits_a_source_of_several_addresses),
+		cmocka_unit_test(hands_over_samples),
+	};
+
+	return cmocka_run_group_tests_name("protect", tests, enter, leave);
+}
