@@ -189,7 +189,7 @@ static int64_t fact_time(struct str pem, const char *name)
 }
 
 static int check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-		      struct model_cert_facts *facts, struct err *err)
+		      struct cert_facts *facts, struct err *err)
 {
 	struct str names = arena_copy(arena, fact(chain, "names="));
 	struct str *to = arena_new(arena, names.len + 1, sizeof(*to));

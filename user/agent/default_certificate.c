@@ -44,19 +44,3 @@ int default_certificate_add(struct store *store, struct err *err)
 	buf_release(&chain);
 	return rc;
 }
-
-int certificate_check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-			   struct model_cert_facts *facts, struct err *err)
-{
-	struct tls_inspection inspection;
-	int rc = tls_inspect(chain, key, arena, &inspection, err);
-
-	(void)context;
-	if (rc)
-		return rc;
-	facts->not_before_s = (int64_t)inspection.not_before_s;
-	facts->not_after_s = (int64_t)inspection.not_after_s;
-	facts->names = inspection.names;
-	facts->name_count = (uint32_t)inspection.name_count;
-	return 0;
-}

@@ -10,7 +10,6 @@
 #define SLUICE_AGENT_DEFAULT_CERTIFICATE_H
 
 #include "base/err.h"
-#include "compile/compile.h"
 #include "kube/store.h"
 
 /* No user's object can have this namespace: it is no DNS label. */
@@ -19,9 +18,5 @@
 
 /* Makes one and puts it into @store. 0 or -errno with a text. */
 int default_certificate_add(struct store *store, struct err *err);
-
-/* For compile_options.check_pair. */
-int certificate_check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-			   struct model_cert_facts *facts, struct err *err);
 
 #endif

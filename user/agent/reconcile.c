@@ -21,6 +21,7 @@
 #include "base/memfd.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "tls/tls_inspect.h"
 
 static const double bucket_bounds_ms[] = RECONCILE_BUCKETS_MS;
 
@@ -212,7 +213,7 @@ static struct compiler *make_compiler(struct reconcile *reconcile)
 		.settings_file = str_from_c(options->config),
 		.fallback_namespace = STR(DEFAULT_CERTIFICATE_NAMESPACE),
 		.fallback_secret = STR(DEFAULT_CERTIFICATE_SECRET),
-		.check_pair = certificate_check_pair,
+		.check_pair = tls_check_pair,
 	};
 
 	random_bytes(&to.table_key, sizeof(to.table_key));

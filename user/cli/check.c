@@ -18,29 +18,12 @@
 #include "kube/store.h"
 #include "tls/tls_inspect.h"
 
-/* For compile_options.check_pair. */
-static int check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-		      struct model_cert_facts *facts, struct err *err)
-{
-	struct tls_inspection inspection;
-	int rc = tls_inspect(chain, key, arena, &inspection, err);
-
-	(void)context;
-	if (rc)
-		return rc;
-	facts->not_before_s = (int64_t)inspection.not_before_s;
-	facts->not_after_s = (int64_t)inspection.not_after_s;
-	facts->names = inspection.names;
-	facts->name_count = (uint32_t)inspection.name_count;
-	return 0;
-}
-
 static void compile(struct store *store, const struct cli_call *call, struct findings *findings)
 {
 	struct compile_options options = {
 		.class_name = str_from_c(call->ingress_class),
 		.worker_count = 1,
-		.check_pair = check_pair,
+		.check_pair = tls_check_pair,
 	};
 	struct compiler *compiler = compiler_new(&options);
 	struct compile_output output;

@@ -37,7 +37,7 @@ struct cert_entry {
 	struct str complaint; /* why it is not good */
 	const char *field;    /* of the Secret that is to blame... */
 	uint32_t line;        /* ...and its line */
-	struct model_cert_facts facts;
+	struct cert_facts facts;
 	uint32_t cert; /* in the model of that round, or MODEL_NONE */
 };
 

@@ -321,7 +321,7 @@ static bool name_covers(struct str name, struct str host)
 	return parent.len && str_eq_nocase(str_slice(name, 2, name.len), parent);
 }
 
-static bool is_covered(const struct model_cert_facts *facts, struct str host)
+static bool is_covered(const struct cert_facts *facts, struct str host)
 {
 	if (facts->name_count == 0)
 		return true; /* not known */
@@ -446,8 +446,7 @@ static void show_nameless(struct build *build)
 {
 	for (size_t i = 0; i < build->nameless_certs.len; i++) {
 		const struct build_nameless *nameless = &build->nameless_certs.at[i];
-		const struct model_cert_facts *facts =
-			&build->model->certs.at[nameless->cert].facts;
+		const struct cert_facts *facts = &build->model->certs.at[nameless->cert].facts;
 
 		for (uint32_t n = 0; n < facts->name_count; n++) {
 			struct model_tls_host *tls_host;

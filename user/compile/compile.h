@@ -54,7 +54,7 @@ enum {
  * Secret (object.serial), not per compile.
  */
 typedef int compile_check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-			       struct model_cert_facts *facts, struct err *err);
+			       struct cert_facts *facts, struct err *err);
 
 struct compile_options {
 	struct str class_name;    /* --ingress-class; absent = COMPILE_CLASS_DEFAULT */

@@ -22,6 +22,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cert_facts.h"
 #include "base/err.h"
 #include "base/vec.h"
 #include "model/object.h"
@@ -114,16 +115,10 @@ struct model_backend {
 /* ------------------------------------------------------------ certificates */
 
 /* What a check of a pair told about the certificate. */
-struct model_cert_facts {
-	int64_t not_before_s, not_after_s; /* seconds since 1970; 0, 0: not known */
-	const struct str *names;           /* DNS names it covers, wildcards as written */
-	uint32_t name_count;
-};
-
 struct model_cert {
 	const struct object *object; /* the Secret */
 	struct str chain, key;       /* PEM */
-	struct model_cert_facts facts;
+	struct cert_facts facts;
 };
 
 /* A server name for which somebody wants TLS. */

@@ -180,6 +180,25 @@ int tls_inspect(struct str chain_pem, struct str key_pem, struct arena *arena,
 	return result;
 }
 
+int tls_check_pair(void *context, struct str chain_pem, struct str key_pem, struct arena *arena,
+		   struct cert_facts *facts, struct err *err)
+{
+	struct tls_inspection inspection;
+	int rc = tls_inspect(chain_pem, key_pem, arena, &inspection, err);
+
+	(void)context;
+	if (rc)
+		return rc;
+	*facts = (struct cert_facts){
+		.not_before_s =
+			(int64_t)inspection.not_before_s, /* years after 9999 there are none */
+		.not_after_s = (int64_t)inspection.not_after_s,
+		.names = inspection.names,
+		.name_count = (uint32_t)inspection.name_count, /* TLS_NAMES_MAX at most */
+	};
+	return 0;
+}
+
 bool tls_name_covers(struct str name, struct str host)
 {
 	struct str parent;

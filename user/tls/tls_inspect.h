@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cert_facts.h"
 #include "base/err.h"
 
 enum { TLS_NAMES_MAX = 256 }; /* of one certificate; further ones are left out */
@@ -36,6 +37,13 @@ struct tls_inspection {
  */
 int tls_inspect(struct str chain_pem, struct str key_pem, struct arena *arena,
 		struct tls_inspection *inspection, struct err *err);
+
+/*
+ * As tls_inspect, of the result only what matters for serving. Of the type that compile asks for
+ * (compile_options.check_pair); @context is not looked at.
+ */
+int tls_check_pair(void *context, struct str chain_pem, struct str key_pem, struct arena *arena,
+		   struct cert_facts *facts, struct err *err);
 
 /* Whether @host (lower case, no port) is covered by @name; "*.a.b" covers one label (RFC 6125). */
 bool tls_name_covers(struct str name, struct str host);

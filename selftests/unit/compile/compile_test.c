@@ -32,7 +32,7 @@ struct fixture {
 };
 
 static int check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-		      struct model_cert_facts *facts, struct err *err)
+		      struct cert_facts *facts, struct err *err)
 {
 	struct fixture *fixture = context;
 

@@ -44,7 +44,7 @@ struct side {
 };
 
 static int check_pair(void *context, struct str chain, struct str key, struct arena *arena,
-		      struct model_cert_facts *facts, struct err *err)
+		      struct cert_facts *facts, struct err *err)
 {
 	struct str *names = arena_new(arena, 1, sizeof(*names));
 
