@@ -156,11 +156,13 @@ static void read_option(struct test_case *test, struct str line)
 	if (str_eq(name, STR("workers")) && str_parse_u64(value, WORKERS_MAX, &number) == 0)
 		options->worker_count = (uint16_t)number;
 	else if (str_eq(name, STR("class")))
-		options->class_name = value;
+		options->classes.name = value;
 	else if (str_eq(name, STR("namespace")))
-		options->namespace = value;
+		options->classes.namespace = value;
+	else if (str_eq(name, STR("take-over")))
+		options->classes.take_over = value;
 	else if (str_eq(name, STR("watch-without-class")))
-		options->watch_without_class = true;
+		options->classes.watch_nameless = true;
 	else
 		fail(test->path, "options.txt: unknown option");
 }

@@ -18,36 +18,13 @@ bool cluster_is_wanted(const struct options *options)
 	return options->kubeconfig || options->manifests.len == 0;
 }
 
-/* ------------------------------------------------------------------- class rules */
-
-static const struct str legacy_annotation = STR_INIT("kubernetes.io/ingress.class");
-
-static bool is_our_class(const struct object *class)
-{
-	return str_eq_c(class->ingress_class.controller, COMPILE_CONTROLLER_DEFAULT);
-}
-
-/* As compile/select.c has it: whose names are followed, whose status is written. */
+/* Whose names are followed, whose status is written: as the compiler decides. */
 static bool is_ours(void *owner, const struct object *ingress)
 {
-	struct cluster *cluster = owner;
-	const struct object_set *set = store_set(cluster->agent->reconcile.store);
-	struct str name = ingress->ingress.class_name;
-	const struct object *class;
+	const struct cluster *cluster = owner;
+	struct class_rules rules = options_class_rules(cluster->agent->options);
 
-	if (name.len == 0)
-		name = object_pairs_find(ingress->annotations, legacy_annotation);
-	if (name.len) {
-		class = object_set_find(set, OBJECT_KIND_INGRESS_CLASS, STR(""), name);
-		return class ? is_our_class(class)
-			     : str_eq_c(name, cluster->agent->options->ingress_class);
-	}
-	for (size_t i = 0; i < set->of[OBJECT_KIND_INGRESS_CLASS].count; i++) {
-		class = set->of[OBJECT_KIND_INGRESS_CLASS].at[i];
-		if (class->ingress_class.is_default && is_our_class(class))
-			return true;
-	}
-	return false;
+	return class_rules_have(&rules, store_set(cluster->agent->reconcile.store), ingress);
 }
 
 /* --------------------------------------------------------- status and Events */

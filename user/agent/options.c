@@ -146,43 +146,6 @@ static int set_workers(struct options *options, struct str value, struct err *er
 	return 0;
 }
 
-static int set_ingress_class(struct options *options, struct str value, struct err *err)
-{
-	if (value.len == 0)
-		return err_set(err, -EINVAL, "a name is expected");
-	options->ingress_class = keep(options, value);
-	return 0;
-}
-
-static int set_watch_namespace(struct options *options, struct str value, struct err *err)
-{
-	(void)err;
-	options->watch_namespace = value.len ? keep(options, value) : NULL;
-	return 0;
-}
-
-static int set_publish_service(struct options *options, struct str value, struct err *err)
-{
-	size_t slash = str_find_char(value, '/');
-
-	if (slash == 0 || slash + 1 >= value.len)
-		return err_set(err, -EINVAL, "'%.*s' is not NAMESPACE/NAME", STR_ARG(value));
-	options->publish_service = keep(options, value);
-	return 0;
-}
-
-static int set_publish_address(struct options *options, struct str value, struct err *err)
-{
-	struct str rest = value, part;
-	struct addr addr;
-
-	while (str_take_part(&rest, ',', &part))
-		if (addr_parse_ip(str_trim(part), &addr))
-			return err_set(err, -EINVAL, "'%.*s' is no IP address", STR_ARG(part));
-	options->publish_address = keep(options, value);
-	return 0;
-}
-
 static int set_config(struct options *options, struct str value, struct err *err)
 {
 	(void)err;
@@ -311,13 +274,17 @@ static const struct option option_table[] = {
 	{ "early-dispatch", "MODE", AGENT_SIDE, 0, set_early_dispatch,
 	  "on: XDP answers SYNs; off; auto, the default: off in this version" },
 	{ "workers", "N", AGENT_SIDE, 0, set_workers, "threads, or auto: one for each CPU" },
-	{ "ingress-class", "NAME", AGENT_SIDE, 0, set_ingress_class,
+	{ "ingress-class", "NAME", AGENT_SIDE, 0, options_set_ingress_class,
 	  "Ingresses of this class are served; default sluice" },
-	{ "watch-namespace", "NAME", AGENT_SIDE, 0, set_watch_namespace,
+	{ "take-over-class", "NAME", AGENT_SIDE, 0, options_set_take_over_class,
+	  "Ingresses of this class of ingress-nginx are served too, as it does" },
+	{ "watch-ingress-without-class", NULL, AGENT_SIDE, 0, options_set_watch_nameless,
+	  "Ingresses that name no class are served too" },
+	{ "watch-namespace", "NAME", AGENT_SIDE, 0, options_set_watch_namespace,
 	  "Ingresses of this namespace alone; default: of all" },
-	{ "publish-service", "NS/NAME", AGENT_SIDE, 0, set_publish_service,
+	{ "publish-service", "NS/NAME", AGENT_SIDE, 0, options_set_publish_service,
 	  "its addresses go into the status of Ingresses" },
-	{ "publish-address", "IP,...", AGENT_SIDE, 0, set_publish_address,
+	{ "publish-address", "IP,...", AGENT_SIDE, 0, options_set_publish_address,
 	  "these addresses go into the status of Ingresses" },
 	{ "config", "FILE", AGENT_SIDE, OPTION_NOT_IN_FILE, set_config,
 	  "the same settings, and defaults for all classes, as YAML" },

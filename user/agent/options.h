@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/vec.h"
+#include "compile/class_rules.h"
 #include "control/control.h"
 #include "datapath/datapath.h"
 #include "model/object.h"
@@ -86,7 +87,9 @@ struct options {
 	enum early_dispatch early_dispatch;
 	uint32_t worker_count; /* 0: auto */
 	const char *ingress_class;
+	const char *take_over_class; /* NULL: none */
 	const char *watch_namespace; /* NULL: all */
+	bool watch_nameless;
 	const char *publish_service;
 	const char *publish_address;
 	const char *config; /* NULL: none */
@@ -130,6 +133,9 @@ void options_release(struct options *options);
 /* Whether @listener, as --allow-sources names one, means a listener of @protocol at @addr. */
 bool options_is_listener(struct str listener, enum control_protocol protocol,
 			 const struct addr *addr);
+
+/* Which Ingresses are ours; borrows texts of @options. */
+struct class_rules options_class_rules(const struct options *options);
 
 /* The page of --help for @command. */
 void options_help(enum command command, struct buf *out);

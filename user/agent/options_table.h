@@ -21,6 +21,14 @@ struct option {
 	const char *help;
 };
 
+/* options_ingress.c: whose Ingresses are served, what stands in their status. */
+int options_set_ingress_class(struct options *options, struct str value, struct err *err);
+int options_set_take_over_class(struct options *options, struct str value, struct err *err);
+int options_set_watch_nameless(struct options *options, struct str value, struct err *err);
+int options_set_watch_namespace(struct options *options, struct str value, struct err *err);
+int options_set_publish_service(struct options *options, struct str value, struct err *err);
+int options_set_publish_address(struct options *options, struct str value, struct err *err);
+
 /* options_protect.c: who may connect, how often, and who is believed. */
 int options_set_trusted_proxies(struct options *options, struct str value, struct err *err);
 int options_set_denylist(struct options *options, struct str value, struct err *err);

@@ -206,8 +206,7 @@ static struct compiler *make_compiler(struct reconcile *reconcile)
 	const struct agent *agent = reconcile->agent;
 	const struct options *options = agent->options;
 	struct compile_options to = {
-		.class_name = str_from_c(options->ingress_class),
-		.namespace = str_from_c(options->watch_namespace),
+		.classes = options_class_rules(options),
 		.worker_count = (uint16_t)agent->worker_count,
 		.settings = { options->settings.at, (uint32_t)options->settings.len },
 		.settings_file = str_from_c(options->config),

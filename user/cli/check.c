@@ -21,7 +21,7 @@
 static void compile(struct store *store, const struct cli_call *call, struct findings *findings)
 {
 	struct compile_options options = {
-		.class_name = str_from_c(call->ingress_class),
+		.classes = call->classes,
 		.worker_count = 1,
 		.check_pair = tls_check_pair,
 	};

@@ -100,7 +100,22 @@ static int set_limit(struct cli_call *call, const char *value, struct err *err)
 static int set_ingress_class(struct cli_call *call, const char *value, struct err *err)
 {
 	(void)err;
-	call->ingress_class = value;
+	call->classes.name = str_from_c(value);
+	return 0;
+}
+
+static int set_take_over_class(struct cli_call *call, const char *value, struct err *err)
+{
+	(void)err;
+	call->classes.take_over = str_from_c(value);
+	return 0;
+}
+
+static int set_watch_nameless(struct cli_call *call, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	call->classes.watch_nameless = true;
 	return 0;
 }
 
@@ -136,6 +151,10 @@ static const struct option options[] = {
 	{ "--limit", "N", " certs flows ", set_limit, "show this many at most" },
 	{ "--ingress-class", "NAME", " check ", set_ingress_class,
 	  "whose Ingresses; default sluice" },
+	{ "--take-over-class", "NAME", " check ", set_take_over_class,
+	  "and those of this class of ingress-nginx" },
+	{ "--watch-ingress-without-class", NULL, " check ", set_watch_nameless,
+	  "and those that name no class" },
 	{ "--run-dir", "DIR", NULL, set_run_dir,
 	  "run dir of the agent to ask; default " RUN_DIR_DEFAULT },
 	{ "--admin", "ADDR:PORT", NULL, set_admin, "ask there instead" },

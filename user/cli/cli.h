@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "compile/class_rules.h"
 
 enum { CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2 };
 
@@ -38,8 +39,8 @@ struct cli_call {
 	const char *arguments[CLI_ARGUMENTS_MAX];
 	size_t argument_count;
 	struct cli_server server;
-	struct buf parameters; /* "?name=value&...", from options */
-	const char *ingress_class;
+	struct buf parameters;      /* "?name=value&...", from options */
+	struct class_rules classes; /* of check */
 	bool is_json;
 	bool wants_help, wants_version;
 };

@@ -3,7 +3,7 @@
  * build: what the steps of a compilation share. Private to compile/.
  *
  *   seen.c      which objects are the same as in the generation before
- *   select.c    which Ingresses are ours, oldest first; the settings of their classes
+ *   select.c    our Ingresses, oldest first; the settings of their classes
  *   keep.c      what the generation before made of an Ingress, taken over where it still holds
  *   routes.c    rules → vhosts and routes; who wins a conflict
  *   backends.c  Service names and ports → backends
@@ -209,7 +209,7 @@ struct compiler {
 
 /* --------------------------------------------------------- one compilation */
 
-/* An IngressClass of ours with its settings; class 0 is "no IngressClass object". */
+/* An IngressClass of ours with its settings; the first two stand for classes without object. */
 struct build_class {
 	const struct object *object;
 	struct settings settings;

@@ -33,12 +33,9 @@ static void copy_options(struct compiler *compiler, const struct compile_options
 	struct object_pair *pairs;
 
 	*to = *options;
-	to->class_name = arena_copy(arena, options->class_name.len ? options->class_name
-								   : STR(COMPILE_CLASS_DEFAULT));
-	to->controller =
-		arena_copy(arena, options->controller.len ? options->controller
-							  : STR(COMPILE_CONTROLLER_DEFAULT));
-	to->namespace = arena_copy(arena, options->namespace);
+	to->classes.name = arena_copy(arena, options->classes.name);
+	to->classes.take_over = arena_copy(arena, options->classes.take_over);
+	to->classes.namespace = arena_copy(arena, options->classes.namespace);
 	to->settings_file = arena_copy(arena, options->settings_file);
 	to->fallback_namespace = arena_copy(arena, options->fallback_namespace);
 	to->fallback_secret = arena_copy(arena, options->fallback_secret);

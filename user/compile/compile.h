@@ -31,13 +31,11 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/siphash.h"
+#include "compile/class_rules.h"
 #include "compile/plan.h"
 #include "model/finding.h"
 #include "model/model.h"
 #include "model/object.h"
-
-#define COMPILE_CLASS_DEFAULT      "sluice"
-#define COMPILE_CONTROLLER_DEFAULT "sluice.dev/ingress-controller"
 
 enum {
 	/* An id stays with its name for so many generations after the last that used it. */
@@ -57,11 +55,8 @@ typedef int compile_check_pair(void *context, struct str chain, struct str key, 
 			       struct cert_facts *facts, struct err *err);
 
 struct compile_options {
-	struct str class_name;    /* --ingress-class; absent = COMPILE_CLASS_DEFAULT */
-	struct str controller;    /* absent = COMPILE_CONTROLLER_DEFAULT */
-	struct str namespace;     /* --watch-namespace: Ingresses of this one only; absent = all */
-	bool watch_without_class; /* Ingresses that name no class are ours */
-	uint16_t worker_count;    /* at least 1 */
+	struct class_rules classes;
+	uint16_t worker_count; /* at least 1 */
 	/* Guards the host tables of image and certs: random on a node, constant in tests. */
 	struct siphash_key table_key;
 	/* The key of the map `hosts`, as it stands in the map `schema`. */

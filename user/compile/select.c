@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * select: which Ingresses are ours, and what their classes say (SEMANTICS 1.4).
+ * select: our Ingresses, oldest first, and what their classes say (SEMANTICS 1.4). Whose an Ingress
+ * is stands in class_rules.h.
  *
- *   spec.ingressClassName, else the annotation kubernetes.io/ingress.class:
- *       an IngressClass of that name    ours where its controller is ours
- *       no such object                  ours where the name is that of --ingress-class
- *   neither                             ours where a default class is ours, or where Ingresses
- *                                       without class are watched
+ *   classes   [ ours, no object ][ taken over, no object ][ IngressClasses of ours ... ]
  *
  * Nothing is said about the Ingresses of others: they are nobody's mistake.
  */
@@ -14,9 +11,12 @@
 
 #include "compile/build.h"
 
-static const struct str legacy_annotation = STR_INIT("kubernetes.io/ingress.class");
-
-enum { CLASS_NONE_NAMED = 0, CLASS_NOT_OURS = UINT16_MAX };
+enum {
+	CLASS_OURS = 0,
+	CLASS_TAKEN_OVER = 1,
+	CLASSES_WITHOUT_OBJECT = 2,
+	CLASS_NOT_OURS = UINT16_MAX,
+};
 
 /* ------------------------------------------------- settings of the classes */
 
@@ -46,7 +46,7 @@ static const struct object *find_parameters(struct build *build, const struct ob
 	return config_map;
 }
 
-static void add_class(struct build *build, const struct object *class)
+static void add_class(struct build *build, const struct object *class, uint32_t like)
 {
 	const struct object *config_map;
 	struct build_class *added = vec_push(&build->classes);
@@ -54,9 +54,7 @@ static void add_class(struct build *build, const struct object *class)
 
 	added->object = class;
 	added->policy = MODEL_NONE;
-	if (!class)
-		return;
-	added->settings = build->classes.at[CLASS_NONE_NAMED].settings;
+	added->settings = build->classes.at[like].settings;
 	config_map = find_parameters(build, class);
 	if (!config_map)
 		return;
@@ -65,69 +63,113 @@ static void add_class(struct build *build, const struct object *class)
 	settings_apply_parameters(&added->settings, &source, build->findings);
 }
 
-static void add_classes(struct build *build)
+/* What --config says goes for both, but for the profile of what is taken over. */
+static void add_classes_without_object(struct build *build)
 {
 	const struct compile_options *options = &build->compiler->options;
-	const struct settings_source source = { .file = options->settings_file,
-						.pairs = options->settings };
+	struct settings_source source = { .file = options->settings_file,
+					  .pairs = options->settings };
+	struct build_class *class = vec_push(&build->classes);
+	struct findings twice;
+
+	class->policy = MODEL_NONE;
+	settings_init(&class->settings, MODEL_PROFILE_SLUICE);
+	settings_apply_parameters(&class->settings, &source, build->findings);
+	class = vec_push(&build->classes);
+	class->policy = MODEL_NONE;
+	settings_init(&class->settings, MODEL_PROFILE_INGRESS_NGINX);
+	source.has_fixed_profile = true;
+	findings_init(&twice);
+	settings_apply_parameters(&class->settings, &source, &twice);
+	findings_release(&twice);
+}
+
+/* Somebody asked for a class that cannot be had. */
+static void complain_not_taken_over(struct build *build, const struct object *class)
+{
+	struct finding_place place = build_place(build, class, 0, "spec.controller");
+
+	findings_add(build->findings, FINDING_WARNING, "NotTakenOver", &place,
+		     "the class is not taken over: its controller is '%.*s', not '%s'",
+		     STR_ARG(class->ingress_class.controller), CLASS_RULES_TAKE_OVER_CONTROLLER);
+}
+
+static void add_classes(struct build *build)
+{
+	const struct class_rules *rules = &build->compiler->options.classes;
 	const struct object *const *classes = build->set->of[OBJECT_KIND_INGRESS_CLASS].at;
 	size_t count = build->set->of[OBJECT_KIND_INGRESS_CLASS].count;
 
-	add_class(build, NULL);
-	settings_init(&build->classes.at[CLASS_NONE_NAMED].settings, MODEL_PROFILE_SLUICE);
-	settings_apply_parameters(&build->classes.at[CLASS_NONE_NAMED].settings, &source,
-				  build->findings);
+	add_classes_without_object(build);
 	for (size_t i = 0; i < count && build->classes.len < CLASS_NOT_OURS; i++) {
-		if (str_eq(classes[i]->ingress_class.controller, options->controller))
-			add_class(build, classes[i]);
+		switch (class_rules_of_class(rules, classes[i])) {
+		case CLASS_RULES_OURS:
+			add_class(build, classes[i], CLASS_OURS);
+			break;
+		case CLASS_RULES_TAKEN_OVER:
+			add_class(build, classes[i], CLASS_TAKEN_OVER);
+			break;
+		case CLASS_RULES_OTHERS:
+			if (rules->take_over.len && str_eq(classes[i]->name, rules->take_over))
+				complain_not_taken_over(build, classes[i]);
+			break;
+		}
 	}
 }
 
 /* ------------------------------------------------------------- the class of */
 
-/* The class of that name: an index into classes, or CLASS_NOT_OURS. */
-static uint32_t class_by_name(const struct build *build, struct str name)
+/* The index among classes of what class_rules found. */
+static uint32_t class_index(const struct build *build, enum class_rules_owner owner,
+			    const struct object *object)
 {
-	for (uint32_t i = CLASS_NONE_NAMED + 1; i < build->classes.len; i++) {
-		if (str_eq(build->classes.at[i].object->name, name))
+	for (uint32_t i = CLASSES_WITHOUT_OBJECT; object && i < build->classes.len; i++) {
+		if (build->classes.at[i].object == object)
 			return i;
 	}
-	if (object_set_find(build->set, OBJECT_KIND_INGRESS_CLASS, STR(""), name))
+	switch (owner) {
+	case CLASS_RULES_OTHERS:
 		return CLASS_NOT_OURS;
-	return str_eq(name, build->compiler->options.class_name) ? CLASS_NONE_NAMED
-								 : CLASS_NOT_OURS;
+	case CLASS_RULES_OURS:
+		return CLASS_OURS;
+	case CLASS_RULES_TAKEN_OVER:
+		return CLASS_TAKEN_OVER;
+	}
+	return CLASS_NOT_OURS;
 }
 
-/* What an Ingress that names no class gets. Of several default classes the newest counts. */
-static uint32_t class_of_nameless(struct build *build)
+static uint32_t class_by_name(const struct build *build, struct str name)
 {
-	const struct object *newest = NULL;
-	uint32_t class = CLASS_NOT_OURS, count = 0;
+	const struct object *class;
+	enum class_rules_owner owner =
+		class_rules_of_name(&build->compiler->options.classes, build->set, name, &class);
 
-	for (uint32_t i = CLASS_NONE_NAMED + 1; i < build->classes.len; i++) {
-		const struct object *object = build->classes.at[i].object;
+	return class_index(build, owner, class);
+}
 
-		if (!object->ingress_class.is_default)
-			continue;
-		count++;
-		if (newest && object->created_s <= newest->created_s)
-			continue;
-		newest = object;
-		class = i;
-	}
-	if (count > 1) {
-		struct finding_place place = build_place(build, newest, 0, "metadata.annotations");
+static void complain_several_defaults(struct build *build, const struct object *newest)
+{
+	struct finding_place place = build_place(build, newest, 0, "metadata.annotations");
+	uint32_t count = 0;
 
+	for (uint32_t i = CLASSES_WITHOUT_OBJECT; i < build->classes.len; i++)
+		count += build->classes.at[i].object->ingress_class.is_default;
+	if (count > 1)
 		findings_add(build->findings, FINDING_WARNING, "SeveralDefaultClasses", &place,
 			     "%u ingress classes are marked as default, '%.*s' is taken", count,
 			     STR_ARG(newest->name));
-	}
-	if (class == CLASS_NOT_OURS && build->compiler->options.watch_without_class) {
-		class = class_by_name(build, build->compiler->options.class_name);
-		if (class == CLASS_NOT_OURS)
-			class = CLASS_NONE_NAMED;
-	}
-	return class;
+}
+
+/* What an Ingress that names no class gets. */
+static uint32_t class_of_nameless(struct build *build)
+{
+	const struct object *class;
+	enum class_rules_owner owner =
+		class_rules_of_nameless(&build->compiler->options.classes, build->set, &class);
+
+	if (class && class->ingress_class.is_default)
+		complain_several_defaults(build, class);
+	return class_index(build, owner, class);
 }
 
 /* The class of the Ingress before, since neighbours mostly share it. */
@@ -140,10 +182,8 @@ struct class_memo {
 static uint32_t class_of(const struct build *build, const struct object *object,
 			 struct class_memo *memo)
 {
-	struct str name = object->ingress.class_name;
+	struct str name = class_rules_name_in(object);
 
-	if (name.len == 0)
-		name = object_pairs_find(object->annotations, legacy_annotation);
 	if (name.len == 0)
 		return memo->nameless;
 	if (!memo->name.at || !str_eq(memo->name, name)) {
@@ -189,7 +229,7 @@ static void select_ingress(struct build *build, struct class_memo *memo,
 			   struct build_ingress *ingress)
 {
 	const struct object *object = ingress->object;
-	struct str namespace = build->compiler->options.namespace;
+	struct str namespace = build->compiler->options.classes.namespace;
 
 	if (select_as_before(build, ingress->position, ingress))
 		return;

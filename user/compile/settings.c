@@ -264,7 +264,7 @@ void settings_apply_parameters(struct settings *to, const struct settings_source
 					   .findings = findings };
 
 	/* The profile sets everything else, so it goes first, wherever it stands. */
-	for (int pass = 0; pass < 2; pass++) {
+	for (int pass = source->has_fixed_profile; pass < 2; pass++) {
 		for (uint32_t i = 0; i < source->pairs.count; i++) {
 			application.pair = &source->pairs.at[i];
 			if (str_eq(application.pair->key, STR("profile")) == (pass == 0))

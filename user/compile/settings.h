@@ -68,6 +68,7 @@ struct settings_source {
 	const struct object *object;
 	struct str file;
 	struct object_pairs pairs;
+	bool has_fixed_profile; /* a `profile` among the pairs is not for these @settings */
 };
 void settings_apply_parameters(struct settings *settings, const struct settings_source *source,
 			       struct findings *findings);

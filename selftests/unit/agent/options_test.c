@@ -321,6 +321,40 @@ static void test_flags_win_over_the_file(void **state)
 	options_release(&options);
 }
 
+static void test_whose_ingresses(void **state)
+{
+	char *path = write_file("watch-ingress-without-class: true\n");
+	const char *arguments[] = { "--ingress-class",
+				    "mine",
+				    "--take-over-class",
+				    "nginx",
+				    "--watch-namespace",
+				    "shop",
+				    "--config",
+				    path,
+				    NULL };
+	const char *flag[] = { "--watch-ingress-without-class", NULL };
+	struct class_rules rules;
+	struct options options;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(&options, COMMAND_AGENT, arguments, &err), 0);
+	unlink(path);
+	rules = options_class_rules(&options);
+	assert_true(str_eq_c(rules.name, "mine"));
+	assert_true(str_eq_c(rules.take_over, "nginx"));
+	assert_true(str_eq_c(rules.namespace, "shop"));
+	assert_true(rules.watch_nameless);
+	options_release(&options);
+	assert_int_equal(parse(&options, COMMAND_AGENT, flag, &err), 0);
+	rules = options_class_rules(&options);
+	assert_true(str_eq_c(rules.name, "sluice"));
+	assert_null(rules.take_over.at);
+	assert_true(rules.watch_nameless);
+	options_release(&options);
+}
+
 static const struct {
 	const char *name, *file, *text;
 } bad_files[] = {
@@ -330,6 +364,7 @@ static const struct {
 	{ "a bad value", "xdp: fast\n", "xdp: 'fast' is none of" },
 	{ "no map", "- a\n", "names and values are expected" },
 	{ "not in a file", "help: yes\n", "there is no such setting" },
+	{ "neither", "watch-ingress-without-class: maybe\n", "'maybe' is none of: false, true" },
 	{ "broken", "a: [\n", ":" },
 };
 
@@ -391,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_who_may_connect),
 		cmocka_unit_test(test_what_the_file_says_later),
 		cmocka_unit_test(test_flags_win_over_the_file),
+		cmocka_unit_test(test_whose_ingresses),
 		cmocka_unit_test(test_mistakes_in_the_file_are_named_with_line),
 		cmocka_unit_test(test_a_file_that_is_not_there),
 		cmocka_unit_test(test_help_lists_what_the_command_takes),

@@ -63,7 +63,7 @@ static void side_init(struct side *side, bool has_serials)
 {
 	const struct compile_options options = { .worker_count = WORKERS,
 						 .check_pair = check_pair,
-						 .watch_without_class = true };
+						 .classes.watch_nameless = true };
 
 	*side = (struct side){ .has_serials = has_serials };
 	objects_init(&side->objects);
@@ -220,7 +220,7 @@ static struct object *make_class(struct objects *objects, int slot, struct rando
 
 	class->ingress_class.controller = STR("elsewhere");
 	if (random_below(random, 3))
-		class->ingress_class.controller = STR(COMPILE_CONTROLLER_DEFAULT);
+		class->ingress_class.controller = STR(CLASS_RULES_CONTROLLER);
 	class->ingress_class.is_default = random_below(random, 4) == 0;
 	if (slot % 2 == 0)
 		return class;
