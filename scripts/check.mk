@@ -22,6 +22,13 @@ E2E ?=
 check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## end-to-end tests in network namespaces (root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run $(E2E)
 
+# The same in each mode of selftests/e2e/modes.py, one after the other: 20 minutes.
+E2E_MATRIX ?= off generic native early foreign
+.PHONY: check-e2e-matrix
+check-e2e-matrix: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## every end-to-end test in every XDP mode (root)
+	$(Q)failed=0; for mode in $(E2E_MATRIX); do echo "== $$mode"; \
+		E2E_MODE=$$mode E2E_MODES=$$mode $(MAKE) --no-print-directory check-e2e || failed=1; done; exit $$failed
+
 # SMUGGLING="-k trailer -x" hands options to pytest.
 SMUGGLING ?=
 .PHONY: check-smuggling

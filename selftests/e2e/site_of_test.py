@@ -5,6 +5,7 @@ import os
 
 from http1 import Connection, tls_context
 from manifests import Authority, Backends, Directory, ingress, ingress_class, rule
+from modes import MODES, USUAL
 from product import Sluice
 from world import CONTROL_PORT, NODE4, World, poll
 
@@ -13,11 +14,14 @@ _marks = itertools.count(1)
 
 
 class Site:
-    """Made by the fixtures in conftest.py; `options` go to `sluice run`."""
+    """Made by the fixtures in conftest.py; `xdp` is a name of modes.py, `options` go to `sluice run`."""
 
-    def __init__(self, xdp="off", options=(), profile="conformance", start=True):
-        self.xdp = xdp
-        self.world = World(xdp)
+    def __init__(self, xdp=None, options=(), profile="conformance", start=True):
+        self.mode = MODES[xdp] if xdp else USUAL
+        self.xdp = self.mode.xdp
+        self.world = World(self.mode.wires)
+        if self.mode.name == "foreign":
+            self.world.attach_foreign()
         self.world.start_endpoints("--control", str(CONTROL_PORT))
         self.backends = Backends()
         self.authority = Authority(os.path.join(self.world.dir, "keys"))
@@ -30,6 +34,8 @@ class Site:
 
     def make_sluice(self, *options, **more):
         options = ("--workers", "2", *options)
+        if more.get("command") != "proxy":
+            options += self.mode.options
         if "--access-log" not in options:
             options += ("--access-log", "off")
         return Sluice(self.world, "--manifests", self.manifests.path, *options, xdp=self.xdp, **more)

@@ -33,7 +33,7 @@ def milliseconds(times):
             f"worst {times[-1] * 1e3:.1f} ms")
 
 
-@pytest.mark.parametrize("xdp", ["off", "native"])
+@pytest.mark.parametrize("xdp", ["off", "native", "early"])
 def test_two_hundred_changes_at_a_thousand_hosts_lose_no_request(start_site, capsys, xdp):
     """Each change moves one host to another Service; a third of them also moves endpoints."""
     site = start_site(xdp=xdp)
@@ -84,7 +84,7 @@ def listening_inodes(site):
             for word in row.split() if word.startswith("ino:")}
 
 
-@pytest.mark.parametrize("xdp", ["off", "native"])
+@pytest.mark.parametrize("xdp", ["off", "native", "early"])
 def test_killed_proxy_is_back_by_itself_and_no_connection_is_refused(start_site, capsys, xdp):
     site = start_site(xdp=xdp)
     site.manifests.write("many.json", thousand_hosts(site))

@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
+import modes
 from http1 import Connection
 from manifests import ingress, rule
 from product import ADMIN, SLUICE, SLUICECTL
-from world import BUILD, poll, run
+from world import poll, run
 
 HOST = "operator.test"
 
@@ -40,7 +41,7 @@ def test_status_says_what_runs(running):
     text = running.sluice.ctl("status")
     status = running.sluice.json("status")
     assert len(status["workers"]) == 2
-    assert running.xdp in text
+    assert running.mode.name == "foreign" or running.xdp in text
     assert "generation" in text
 
 
@@ -210,7 +211,8 @@ def test_admin_address_refuses_what_is_not_asked_nicely(running):
 
 # ---- maps ------------------------------------------------------------------------------------
 
-IN_XDP = pytest.mark.parametrize("any_site", ["generic", "native"], indirect=True, scope="session")
+IN_XDP = pytest.mark.parametrize("any_site", [mode.name for mode in modes.ALL if mode.xdp in ("generic", "native")],
+                                 indirect=True, scope="session")
 
 
 def dump(site, name):
@@ -279,22 +281,18 @@ def test_first_bytes_name_the_host_and_the_connection_follows(any_site):
 
 def test_xdp_is_where_it_was_asked_for(running):
     link = json.loads(run("ip", "-n", running.world.node.name, "-j", "link", "show", "dev", "clients"))[0]
-    mode = {"off": None, "native": 1, "generic": 2}[running.xdp]
-    assert link.get("xdp", {}).get("mode") == mode
+    assert link.get("xdp", {}).get("mode") == running.mode.found
     text = running.sluice.ctl("status")
     assert "xdp" in text.lower()
 
 
 def test_foreign_xdp_program_is_not_displaced_and_requests_are_served(start_site):
-    site = start_site(start=False, xdp="native")
-    run("ip", "-n", site.world.node.name, "link", "set", "dev", "clients", "xdpdrv", "object",
-        f"{BUILD}/e2e/xdp_pass.bpf.o", "section", "xdp")
+    site = start_site(start=False, xdp="foreign")
 
     def program():
         return json.loads(run("ip", "-n", site.world.node.name, "-j", "link", "show", "dev", "clients"))[0]["xdp"]["prog"]["id"]
 
     foreign = program()
-    site.sluice = type(site.sluice)(site.world, "--manifests", site.manifests.path, "--workers", "2", xdp="auto")
     site.sluice.start()
     site.apply("one.yaml", site.backends.make("one"), ingress("one", rule("one.test", ("/", "Prefix", "one"))))
     assert site.get("one.test").status == 200

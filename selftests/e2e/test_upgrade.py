@@ -141,7 +141,7 @@ def report(capsys, what, load, long):
     assert load.requests > 500 and long.tunnels and long.downloads and long.scrapes
 
 
-@pytest.mark.parametrize("xdp, count", [("off", 10), ("native", 4)])  # loading BPF takes its second
+@pytest.mark.parametrize("xdp, count", [("off", 10), ("native", 4), ("early", 2)])  # loading BPF takes its second
 def test_upgrades_in_place_lose_nothing(start_site, capsys, xdp, count):
     site = start_copy(start_site, xdp)
     first, took = site.sluice.process.pid, []
@@ -166,7 +166,7 @@ def test_upgrades_in_place_lose_nothing(start_site, capsys, xdp, count):
     assert not site.world.node.pids()
 
 
-@pytest.mark.parametrize("xdp, count", [("off", 3), ("native", 1)])
+@pytest.mark.parametrize("xdp, count", [("off", 3), ("native", 1), ("early", 2)])
 def test_second_pod_takes_over_from_the_first(start_site, capsys, xdp, count):
     """Agent and proxy beside agent and proxy, on one run dir, as a surging DaemonSet has them."""
     site = start_site(xdp=xdp, start=False)

@@ -200,8 +200,16 @@ class World:
         for space in (self.client, self.ends):
             space.run("ethtool", "-K", "eth0", "tx", "off")
             if xdp == "native":
-                run("ip", "-n", space.name, "link", "set", "dev", "eth0", "xdpdrv", "object",
-                    os.path.join(BUILD, "e2e", "xdp_pass.bpf.o"), "section", "xdp")
+                self._attach_pass(space, "eth0")
+
+    @staticmethod
+    def _attach_pass(space, interface):
+        run("ip", "-n", space.name, "link", "set", "dev", interface, "xdpdrv", "object",
+            os.path.join(BUILD, "e2e", "xdp_pass.bpf.o"), "section", "xdp")
+
+    def attach_foreign(self):
+        """Puts a program of somebody else where sluice would like to have its own."""
+        self._attach_pass(self.node, "clients")
 
     def start_endpoints(self, *options):
         """Starts echo.py on all addresses of the endpoints' namespace; returns when it listens."""

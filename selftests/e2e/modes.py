@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways in which a client's packets come to a worker. Every request has to get the same answer in each.
+
+    off       no XDP: the kernel's handshake, sk_select, and hand-off by the worker that accepted
+    generic   XDP in the stack, steering by host
+    native    XDP in the driver, steering by host
+    early     native, and XDP answers SYNs: the socket is born from the first payload
+    foreign   a program of somebody else is on the interface: XDP is not to be had
+
+E2E_MODES names those that `any_site` goes through, E2E_MODE the one of tests that do not say.
+`make check-e2e-matrix` runs everything in each of them.
+"""
+import collections
+import os
+
+# xdp, options: of sluice; wires: what XDP the veth pairs have to bear; found: the mode of XDP that
+# `ip link` then shows on the node's interface (1 native, 2 generic).
+Mode = collections.namedtuple("Mode", "name xdp options wires found")
+
+MODES = {mode.name: mode for mode in (
+    Mode("off", "off", (), "off", None),
+    Mode("generic", "generic", (), "generic", 2),
+    Mode("native", "native", (), "native", 1),
+    Mode("early", "native", ("--early-dispatch", "on"), "native", 1),
+    Mode("foreign", "auto", ("--early-dispatch", "on"), "native", 1),
+)}
+
+USUAL = MODES[os.environ.get("E2E_MODE") or "off"]
+ALL = [MODES[name] for name in (os.environ.get("E2E_MODES") or "off generic native early").split()]
