@@ -474,6 +474,36 @@ static void counts_what_a_full_map_refuses(void **state)
 	datapath_detach(datapath);
 }
 
+/* A host that is served but has no room in the map must not be dropped with the unknown ones. */
+static void a_full_map_drops_nobody(void **state)
+{
+	const struct host_key others = datapath_host_key_catch_all();
+	struct datapath_options wanted = options(XDP_MODE_OFF);
+	struct host_value value;
+	struct datapath_host *hosts;
+	struct datapath *datapath;
+	int fd;
+
+	(void)state;
+	wanted.hosts_capacity = 100;
+	datapath = open_with(&wanted);
+	hosts = make_hosts(datapath, 150);
+	fd = open_pin(datapath, "hosts");
+	hosts[0].key = others; /* it stays in front */
+	hosts[0].value.policy = HOST_POLICY_DROP;
+	sync_and_expect(datapath, hosts, 90, (struct datapath_sync){ .added = 90 });
+	assert_int_equal(bpf_map_lookup_elem(fd, &others, &value), 0);
+	assert_int_equal(value.policy, HOST_POLICY_DROP);
+	sync_and_expect(datapath, hosts, 150,
+			(struct datapath_sync){ .added = 10, .refused = 50, .removed = 1 });
+	assert_int_not_equal(bpf_map_lookup_elem(fd, &others, &value), 0);
+	sync_and_expect(datapath, hosts, 90, (struct datapath_sync){ .added = 1, .removed = 10 });
+	assert_int_equal(bpf_map_lookup_elem(fd, &others, &value), 0);
+	close(fd);
+	mem_free(hosts);
+	datapath_detach(datapath);
+}
+
 /* ---- looking -------------------------------------------------------------------------------- */
 
 static bool note_map(void *arg, const struct datapath_map *map)
@@ -554,6 +584,7 @@ int main(void)
 		cmocka_unit_test(refuses_links_of_another_schema),
 		cmocka_unit_test(syncs_hosts_by_difference),
 		cmocka_unit_test(counts_what_a_full_map_refuses),
+		cmocka_unit_test(a_full_map_drops_nobody),
 		cmocka_unit_test(shows_maps_and_flows),
 		cmocka_unit_test(probes_without_traces),
 	};

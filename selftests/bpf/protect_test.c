@@ -62,17 +62,35 @@ static int leave(void **state)
 
 /* ---- what becomes of a SYN ------------------------------------------------------------------ */
 
-static bool is_dropped(const char *client)
+static bool is_frame_dropped(const struct frame_spec *spec)
 {
-	struct frame_spec spec = { .client = client, .tcp_flags = FRAME_SYN };
 	struct frame frame = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .repeat = 1);
 
-	frame_build(&frame, &spec);
+	frame_build(&frame, spec);
 	run.data_in = frame.at;
 	run.data_size_in = (uint32_t)frame.len;
 	assert_int_equal(bpf_prog_test_run_opts(steer_fd, &run), 0);
 	return run.retval == XDP_DROP;
+}
+
+static bool is_dropped(const char *client)
+{
+	const struct frame_spec spec = { .client = client, .tcp_flags = FRAME_SYN };
+
+	return is_frame_dropped(&spec);
+}
+
+/* The first payload of a connection from another port each time. */
+static bool is_request_dropped(const char *host)
+{
+	static uint16_t port = 20000;
+	char text[128];
+	struct frame_spec spec = { .client_port = ++port };
+
+	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+	spec.payload = str_from_c(text);
+	return is_frame_dropped(&spec);
 }
 
 static void expect(const char *what, const char *client, bool is)
@@ -185,6 +203,109 @@ static void limits_a_source_of_several_addresses(void **state)
 	expect("no limit any more", "198.51.100.3", false);
 }
 
+/* ---- hosts ---------------------------------------------------------------------------------- */
+
+static struct datapath_host host(const char *name, uint32_t host_id, uint8_t flags)
+{
+	struct datapath_host made = {
+		.value = { .host_id = host_id, .worker_spread = 1, .flags = flags }
+	};
+
+	made.key = datapath_host_key(datapath_hash_key(datapath), str_from_c(name));
+	if (strcmp(name, "*") == 0) {
+		made.key = datapath_host_key_catch_all();
+		made.value.worker_spread = 0;
+		made.value.policy = HOST_POLICY_DROP;
+	}
+	return made;
+}
+
+static void sync_hosts(struct datapath_host *at, size_t count, struct datapath_sync *done)
+{
+	struct err err = { 0 };
+
+	qsort(at, count, sizeof(*at), datapath_host_compare);
+	if (datapath_sync_hosts(datapath, at, count, 1, done, &err))
+		fail_msg("%s", err.text);
+}
+
+static void drops_hosts_that_nobody_serves(void **state)
+{
+	struct datapath_host hosts[] = { host("*", 9, 0), host("near.test", 1, 0),
+					 host("*.wild.test", 2, 0) };
+	struct datapath_sync done;
+
+	(void)state;
+	assert_false(is_request_dropped("nobody.test"));
+	sync_hosts(hosts, 3, &done);
+	assert_int_equal(done.added, 3);
+	assert_true(is_request_dropped("nobody.test"));
+	assert_true(is_request_dropped("a.b.wild.test"));
+	assert_false(is_request_dropped("near.test"));
+	assert_false(is_request_dropped("NEAR.test:80"));
+	assert_false(is_request_dropped("a.wild.test"));
+	sync_hosts(hosts, 3, &done);
+	assert_int_equal(done.added + done.changed + done.removed, 0);
+	/* Without the entry for all others they pass again; with it alone everything is dropped. */
+	sync_hosts(hosts + 1, 2, &done);
+	assert_int_equal(done.removed, 1);
+	assert_false(is_request_dropped("nobody.test"));
+	sync_hosts(hosts, 1, &done);
+	assert_true(is_request_dropped("near.test"));
+	sync_hosts(hosts, 0, &done);
+	assert_false(is_request_dropped("near.test"));
+}
+
+static int count_rates(void)
+{
+	uint32_t id, *last = NULL;
+	char path[512];
+	int fd, count = 0;
+
+	snprintf(path, sizeof(path), "%s/host_rates", datapath_pin_dir(datapath));
+	fd = bpf_obj_get(path);
+	for (; bpf_map_get_next_key(fd, last, &id) == 0; count++)
+		last = &id;
+	close(fd);
+	return count;
+}
+
+static void sync_rates(const struct datapath_host_rate *at, size_t count)
+{
+	struct err err = { 0 };
+
+	if (datapath_sync_host_rates(datapath, at, count, &err))
+		fail_msg("%s", err.text);
+}
+
+/* A limit that stays the same is not filled up again by writing it again. */
+static void keeps_what_is_left_of_a_rate(void **state)
+{
+	struct datapath_host hosts[] = { host("limited.test", 4, HOST_FLAG_LIMITED) };
+	const struct datapath_host_rate rates[] = { { 8, 7, 0 }, { 4, 1, 3 } };
+	struct datapath_sync done;
+	int dropped = 0;
+
+	(void)state;
+	sync_hosts(hosts, 1, &done);
+	sync_rates(rates, 2);
+	assert_int_equal(count_rates(), 2);
+	for (int i = 0; i < 1000; i++)
+		dropped += is_request_dropped("limited.test");
+	assert_true(dropped > 0);
+	for (int i = 0; i < 1000; i++) {
+		sync_rates(rates + 1, 1);
+		dropped += is_request_dropped("limited.test");
+	}
+	/* 2000 requests at one a second, three at first: they did not take half an hour. */
+	assert_true(dropped > 1000);
+	assert_int_equal(count_rates(), 1);
+	sync_rates(NULL, 0);
+	assert_int_equal(count_rates(), 0);
+	assert_false(is_request_dropped("limited.test"));
+	sync_hosts(hosts, 0, &done);
+}
+
 struct sample {
 	int count;
 	struct event last;
@@ -230,6 +351,8 @@ int main(void)
 		cmocka_unit_test(denies_a_hundred_thousand),
 		cmocka_unit_test(allows_from_nobody_to_everybody),
 		cmocka_unit_test(limits_a_source_of_several_addresses),
+		cmocka_unit_test(drops_hosts_that_nobody_serves),
+		cmocka_unit_test(keeps_what_is_left_of_a_rate),
 		cmocka_unit_test(hands_over_samples),
 	};
 

@@ -9,6 +9,7 @@
 
 #include "agent/options_table.h"
 #include "base/prefix.h"
+#include "compile/settings.h"
 
 int options_set_trusted_proxies(struct options *options, struct str value, struct err *err)
 {
@@ -165,4 +166,32 @@ int options_set_source_prefix(struct options *options, struct str value, struct 
 	rate->ipv4_bits = (uint32_t)ipv4;
 	rate->ipv6_bits = (uint32_t)ipv6;
 	return 0;
+}
+
+/* ------------------------------------------------------------- settings with a flag, too */
+
+/* A default for all classes, as if it stood in --config under the same name. */
+static int add_setting(struct options *options, const char *name, struct str value, struct err *err)
+{
+	const struct setting *setting = setting_find(str_from_c(name));
+	struct settings tried = { 0 };
+	struct err why = { 0 };
+
+	if (setting->parse(value, (char *)&tried + setting->offset, &why))
+		return err_set(err, -EINVAL, "'%.*s' is not %s", STR_ARG(value), why.text);
+	*vec_push(&options->settings) = (struct object_pair){
+		.key = str_from_c(name),
+		.value = arena_copy(&options->arena, value),
+	};
+	return 0;
+}
+
+int options_set_connection_rate(struct options *options, struct str value, struct err *err)
+{
+	return add_setting(options, "connection-rate", value, err);
+}
+
+int options_set_unknown_hosts(struct options *options, struct str value, struct err *err)
+{
+	return add_setting(options, "unknown-hosts", value, err);
 }

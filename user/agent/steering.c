@@ -260,6 +260,27 @@ void steering_close(struct steering *steering, bool detaches)
 
 /* ------------------------------------------------------------------------------- in step */
 
+static void sync_host_rates(struct steering *steering, const struct plan *plan)
+{
+	struct datapath_host_rate *wanted = mem_new(plan->host_count + 1, sizeof(*wanted));
+	struct err err = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->host_count; i++) {
+		const struct plan_host *host = &plan->hosts[i];
+
+		if (host->value.flags & HOST_FLAG_LIMITED)
+			wanted[count++] = (struct datapath_host_rate){
+				.host_id = host->value.host_id,
+				.per_s = host->rate_per_s,
+				.burst = host->rate_burst,
+			};
+	}
+	if (datapath_sync_host_rates(steering->datapath, wanted, count, &err))
+		log_error("agent", "connection-rate is not in force for all hosts: %s", err.text);
+	mem_free(wanted);
+}
+
 void steering_sync_hosts(struct steering *steering, const struct plan *plan, uint64_t generation)
 {
 	struct datapath_host *wanted;
@@ -280,6 +301,7 @@ void steering_sync_hosts(struct steering *steering, const struct plan *plan, uin
 		log_warning("agent", "map hosts is full: %zu hosts are served without dispatch",
 			    steering->last_sync.refused);
 	mem_free(wanted);
+	sync_host_rates(steering, plan);
 }
 
 void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint64_t cpu_us)

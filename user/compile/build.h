@@ -135,6 +135,7 @@ struct unit {
 	int64_t created_s;
 	uint32_t class;  /* index into classes */
 	uint32_t policy; /* in the model */
+	struct model_rate connection_rate;
 	uint32_t vhost_first, vhost_count;
 	uint32_t route_first, route_count;
 	uint32_t tls_first, tls_count;
@@ -276,6 +277,7 @@ struct build {
 	const struct object *ingress;
 	uint32_t ordinal; /* first = 1 */
 	uint32_t policy;
+	struct model_rate connection_rate;
 	bool is_plain;                       /* as in struct unit, so far */
 	struct VEC(uint32_t) ingress_vhosts; /* the hosts it names, as vhosts, each once */
 
@@ -316,9 +318,13 @@ struct str endpoint_id_name(const uint8_t ip[16], uint16_t port, char room[ENDPO
 /* select.c: fills in classes and ingresses. */
 void select_ingresses(struct build *build);
 
-/* routes.c: vhosts and routes of the Ingress at hand; then the default route of the class. */
+/*
+ * routes.c: vhosts and routes of the Ingress at hand; then the default route of the class, and what
+ * becomes of hosts that nobody serves.
+ */
 void routes_add_ingress(struct build *build);
 void routes_add_class_default(struct build *build);
+void routes_decide_unknown(struct build *build);
 
 /* backends.c: the backend of @wanted; complains about what is missing as of @source. */
 uint32_t backends_get(struct build *build, const struct build_reference *wanted,

@@ -272,11 +272,13 @@ static bool apply_annotations(struct build *build, const struct build_class *cla
 
 	if (build->ingress->annotations.count == 0) {
 		build->policy = build_policy(build, &class->settings.policy);
+		build->connection_rate = class->settings.connection_rate;
 		return true;
 	}
 	settings = class->settings;
 	settings_apply_annotations(&settings, build->ingress, build->findings);
 	build->policy = build_policy(build, &settings.policy);
+	build->connection_rate = settings.connection_rate;
 	if (settings.canary) {
 		struct finding_place place =
 			build_place(build, build->ingress, 0, "metadata.annotations");
@@ -307,6 +309,7 @@ static void compile_ingress(struct build *build, const struct build_ingress *ing
 		certs_add_ingress(build);
 	}
 	unit.policy = build->policy;
+	unit.connection_rate = build->connection_rate;
 	unit.vhost_count = (uint32_t)now->model.vhosts.len - unit.vhost_first;
 	unit.route_count = (uint32_t)now->model.routes.len - unit.route_first;
 	unit.tls_count = (uint32_t)now->model.tls_hosts.len - unit.tls_first;
@@ -469,6 +472,7 @@ int compile_routes(struct compiler *compiler, const struct object_set *set, uint
 	select_ingresses(&build);
 	add_ingresses(&build);
 	routes_add_class_default(&build);
+	routes_decide_unknown(&build);
 	certs_finish(&build);
 	dispatch_plan(&build, &output->plan);
 	backends_group(compiler);

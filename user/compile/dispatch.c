@@ -88,27 +88,55 @@ static void place_vhosts(struct build *build)
 	}
 }
 
-/* The value of @vhost; its generation is the last one that changed it. */
-static struct host_value value_of(struct build *build, const struct model_vhost *vhost)
+/* Puts the generation that last changed it into @value. */
+static void date_value(struct build *build, struct host_value *value)
 {
 	struct compiler *compiler = build->compiler;
-	struct host_value value = { .host_id = vhost->id,
-				    .worker_first = vhost->worker_first,
-				    .worker_spread = vhost->worker_spread,
-				    .policy = HOST_POLICY_STEER };
-	struct str name = vhost->host.len ? vhost->host : STR("*");
 	struct host_value *last;
 
-	name = str_slice(name, 0, HOST_NAME_SHOWN_BYTES - 1);
-	memcpy(value.name, name.at, name.len);
-	while (compiler->host_values.len <= vhost->id)
+	while (compiler->host_values.len <= value->host_id)
 		vec_push(&compiler->host_values);
-	last = &compiler->host_values.at[vhost->id];
-	value.generation = last->generation;
-	if (!last->generation || memcmp(last, &value, sizeof(value)) != 0)
-		value.generation = (__u32)build->generation;
-	*last = value;
-	return value;
+	last = &compiler->host_values.at[value->host_id];
+	value->generation = last->generation;
+	if (!last->generation || memcmp(last, value, sizeof(*value)) != 0)
+		value->generation = (__u32)build->generation;
+	*last = *value;
+}
+
+static struct plan_host host_of(struct build *build, const struct model_vhost *vhost)
+{
+	struct plan_host host = {
+		.key.hash = vhost->dispatch_hash,
+		.value = { .host_id = vhost->id,
+			   .worker_first = vhost->worker_first,
+			   .worker_spread = vhost->worker_spread,
+			   .policy = HOST_POLICY_STEER,
+			   .flags = vhost->connection_rate.per_s ? HOST_FLAG_LIMITED : 0 },
+		.rate_per_s = vhost->connection_rate.per_s,
+		.rate_burst = vhost->connection_rate.burst,
+	};
+	struct str name = vhost->host.len ? vhost->host : STR("*");
+
+	name = str_slice(name, 0, HOST_NAME_SHOWN_BYTES - 1);
+	memcpy(host.value.name, name.at, name.len);
+	date_value(build, &host.value);
+	return host;
+}
+
+/* The entry for all hosts that nobody serves; not where a host that is served has none. */
+static void add_unknown(struct build *build, struct plan *plan)
+{
+	struct plan_host host = { .key.hash = HOST_HASH_CATCH_ALL,
+				  .value = { .policy = HOST_POLICY_DROP, .name = "*" } };
+
+	for (size_t i = 0; i < build->model->vhosts.len; i++)
+		if (build->model->vhosts.at[i].id == IDS_NONE)
+			return;
+	host.value.host_id = ids_get(&build->compiler->host_ids, STR("*"));
+	if (host.value.host_id == IDS_NONE)
+		return;
+	date_value(build, &host.value);
+	plan->hosts[plan->host_count++] = host;
 }
 
 static int compare_sorted(const void *a, const void *b)
@@ -195,13 +223,13 @@ void dispatch_plan(struct build *build, struct plan *plan)
 	sorted = build->compiler->sorted_hosts.at;
 	plan_release(plan);
 	plan->hosts = mem_new(model->vhosts.len + 1, sizeof(*plan->hosts));
+	if (model->drops_unknown)
+		add_unknown(build, plan); /* its hash is the smallest */
 	for (size_t i = 0; i < model->vhosts.len; i++) {
 		const struct model_vhost *vhost = &model->vhosts.at[sorted[i].vhost];
 
 		if (vhost->id == IDS_NONE || (i > 0 && sorted[i].hash == sorted[i - 1].hash))
 			continue;
-		plan->hosts[plan->host_count++] =
-			(struct plan_host){ .key.hash = vhost->dispatch_hash,
-					    .value = value_of(build, vhost) };
+		plan->hosts[plan->host_count++] = host_of(build, vhost);
 	}
 }

@@ -132,6 +132,8 @@ static void take_vhosts(struct build *build, const struct unit *from, const stru
 		/* Somebody younger's default comes again with them. */
 		vhost.default_route =
 			place < from->route_count ? to->route_first + place : MODEL_NONE;
+		/* Somebody younger may have made it lower, and does it again. */
+		vhost.connection_rate = from->connection_rate;
 		ids_touch(&build->compiler->host_names, vhost.number);
 		routes_new_vhost(build, &vhost);
 	}

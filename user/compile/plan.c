@@ -23,9 +23,13 @@ void plan_dump(const struct plan *plan, struct buf *out)
 	for (size_t i = 0; i < plan->host_count; i++) {
 		const struct host_value *value = &plan->hosts[i].value;
 
-		buf_printf(out, "%016llx %s workers %u+%u host %u generation %u '%s'\n",
+		buf_printf(out, "%016llx %s workers %u+%u host %u generation %u '%s'",
 			   plan->hosts[i].key.hash, policy_name(value->policy), value->worker_first,
 			   value->worker_spread, value->host_id, value->generation, value->name);
+		if (value->flags & HOST_FLAG_LIMITED)
+			buf_printf(out, " connections %u/s burst %u", plan->hosts[i].rate_per_s,
+				   plan->hosts[i].rate_burst);
+		buf_add_char(out, '\n');
 	}
 }
 

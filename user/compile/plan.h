@@ -20,6 +20,7 @@
 struct plan_host {
 	struct host_key key;
 	struct host_value value;
+	uint32_t rate_per_s, rate_burst; /* with HOST_FLAG_LIMITED, for the map `host_rates` */
 };
 
 struct plan {

@@ -36,6 +36,12 @@ uint32_t routes_new_vhost(struct build *build, const struct model_vhost *vhost)
 	return index;
 }
 
+static void lower_rate(struct model_rate *rate, const struct model_rate *wanted)
+{
+	if (wanted->per_s && (!rate->per_s || wanted->per_s < rate->per_s))
+		*rate = *wanted;
+}
+
 /* @is_borrowed: @host lives as long as the Ingress at hand. */
 static uint32_t find_or_add_vhost(struct build *build, struct str host, bool is_borrowed)
 {
@@ -44,6 +50,7 @@ static uint32_t find_or_add_vhost(struct build *build, struct str host, bool is_
 	const struct known_host *known = &compiler->known_hosts.at[number];
 	struct model_vhost vhost = { .host = host,
 				     .default_route = MODEL_NONE,
+				     .connection_rate = build->connection_rate,
 				     .object = build->ingress,
 				     .number = number };
 
@@ -59,6 +66,7 @@ static uint32_t find_or_add_vhost(struct build *build, struct str host, bool is_
 		build->vhost_marks.at[known->vhost].is_shared = true;
 		routes_file_vhost(build, known->vhost);
 	}
+	lower_rate(&build->model->vhosts.at[known->vhost].connection_rate, &build->connection_rate);
 	return known->vhost;
 }
 
@@ -476,4 +484,28 @@ void routes_add_class_default(struct build *build)
 		build->model->default_route = (uint32_t)build->model->routes.len;
 		*vec_push(&build->model->routes) = route;
 	}
+}
+
+/* ----------------------------------------------------------- unknown hosts */
+
+/*
+ * A host that nobody names is no class's, so one class that drops those is enough; without any
+ * IngressClass it is the settings of --config that count.
+ */
+static bool is_drop_wanted(const struct build *build)
+{
+	for (size_t i = 1; i < build->classes.len; i++)
+		if (build->classes.at[i].settings.drops_unknown_hosts)
+			return true;
+	return build->classes.len == 1 && build->classes.at[0].settings.drops_unknown_hosts;
+}
+
+void routes_decide_unknown(struct build *build)
+{
+	const struct compiler *compiler = build->compiler;
+	uint32_t any = build_host_number(build, STR(""));
+	bool is_served = build->model->default_route != MODEL_NONE ||
+			 compiler->known_hosts.at[any].vhost_round == compiler->round;
+
+	build->model->drops_unknown = is_drop_wanted(build) && !is_served;
 }

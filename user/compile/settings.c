@@ -11,6 +11,7 @@
 
 enum {
 	SETTING_FIELD_MAX = 320,
+	RATE_MAX = 1000000,
 	MS_PER_S = 1000,
 	SECONDS_MAX = UINT32_MAX / MS_PER_S,
 };
@@ -121,6 +122,35 @@ static int parse_service_port(struct str value, void *field, struct err *err)
 	return 0;
 }
 
+/* "100", "100/500" with a burst, "off". */
+static int parse_rate(struct str value, void *field, struct err *err)
+{
+	struct model_rate *to = field;
+	struct str rest = value, first;
+	uint64_t per_s = 0, burst = 0;
+
+	if (str_eq(value, STR("off"))) {
+		*to = (struct model_rate){ 0 };
+		return 0;
+	}
+	if (!str_take_part(&rest, '/', &first) || str_parse_u64(first, RATE_MAX, &per_s) < 0 ||
+	    per_s == 0 || (rest.at && (str_parse_u64(rest, RATE_MAX, &burst) < 0 || burst == 0)))
+		return err_set(err, -EINVAL, "off or N[/BURST] connections a second, up to %d",
+			       RATE_MAX);
+	*to = (struct model_rate){ (uint32_t)per_s, (uint32_t)(burst ? burst : per_s) };
+	return 0;
+}
+
+static int parse_unknown_hosts(struct str value, void *field, struct err *err)
+{
+	bool *drops = field;
+
+	if (!str_eq(value, STR("pass")) && !str_eq(value, STR("drop")))
+		return err_set(err, -EINVAL, "pass or drop");
+	*drops = str_eq(value, STR("drop"));
+	return 0;
+}
+
 /*
  * Somebody relies on a protection that this version does not have. The field is the policy's
  * deny, the text completes "is not ...".
@@ -145,6 +175,7 @@ static const struct setting settings[] = {
 	{ "auth-type", parse_protection, FIELD(policy.deny), SETTING_ANNOTATION },
 	{ "auth-url", parse_protection, FIELD(policy.deny), SETTING_ANNOTATION },
 	{ "canary", parse_bool, FIELD(canary), SETTING_ANNOTATION },
+	{ "connection-rate", parse_rate, FIELD(connection_rate), BOTH },
 	{ "default-backend", parse_service_port, FIELD(default_backend), SETTING_PARAMETER },
 	{ "default-ssl-certificate", parse_secret, FIELD(default_certificate), SETTING_PARAMETER },
 	{ "denylist-source-range", parse_protection, FIELD(policy.deny), BOTH },
@@ -157,6 +188,7 @@ static const struct setting settings[] = {
 	{ "proxy-read-timeout", parse_seconds, FIELD(policy.read_timeout_ms), BOTH },
 	{ "proxy-send-timeout", parse_seconds, FIELD(policy.send_timeout_ms), BOTH },
 	{ "ssl-redirect", parse_bool, FIELD(policy.ssl_redirect), BOTH },
+	{ "unknown-hosts", parse_unknown_hosts, FIELD(drops_unknown_hosts), SETTING_PARAMETER },
 	{ "whitelist-source-range", parse_protection, FIELD(policy.deny), BOTH },
 };
 

@@ -33,6 +33,8 @@ struct settings {
 	bool canary; /* the Ingress asks for a part of another one's traffic */
 	struct setting_reference default_backend;
 	struct setting_reference default_certificate;
+	struct model_rate connection_rate; /* of each host */
+	bool drops_unknown_hosts;
 };
 
 enum setting_scope {

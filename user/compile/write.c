@@ -246,6 +246,7 @@ int write_image(struct build *build, struct compile_output *output)
 	int code;
 
 	begin_image(build);
+	image_writer_set_flags(writer, build->model->drops_unknown ? IMAGE_DROPS_UNKNOWN_HOSTS : 0);
 	add_policies(writer, build->model);
 	add_backends(writer, build->compiler->now);
 	code = add_units(build, &err);

@@ -214,7 +214,8 @@ struct datapath_sync {
 /*
  * Makes the hosts map hold exactly @wanted (sorted by key; of equal keys the
  * first counts), writing only what differs from what it holds. @generation goes
- * into the entries that change. A full map is counted in @done, not an error.
+ * into the entries that change. A full map is counted in @done, not an error; an
+ * entry that drops all other hosts is then left out.
  * 0 or -errno with a text.
  */
 int datapath_sync_hosts(struct datapath *datapath, const struct datapath_host *wanted,
@@ -261,6 +262,19 @@ int datapath_set_source_rate(struct datapath *datapath, const struct datapath_so
 /* For hosts whose entry has HOST_FLAG_LIMITED. @per_s 0: no limit any more; @burst 0: as per_s. */
 int datapath_set_host_rate(struct datapath *datapath, uint32_t host_id, uint32_t per_s,
 			   uint32_t burst, struct err *err);
+
+struct datapath_host_rate {
+	uint32_t host_id;
+	uint32_t per_s; /* not 0 */
+	uint32_t burst; /* 0: as per_s */
+};
+
+/*
+ * Makes host_rates hold the limits of exactly these hosts; what is left of a limit that stays the
+ * same is not touched. 0 or -errno with a text (-ENOSPC: more than HOST_RATES_MAX).
+ */
+int datapath_sync_host_rates(struct datapath *datapath, const struct datapath_host_rate *wanted,
+			     size_t count, struct err *err);
 
 /* ---- samples of drops ---------------------------------------------------------------------- */
 

@@ -178,6 +178,39 @@ static void remove_unwanted(struct sync *sync, const struct datapath_host *wante
 	flush_removals(sync);
 }
 
+static bool drops_others(const struct datapath_host *host)
+{
+	return host->key.hash == HOST_HASH_CATCH_ALL && host->value.policy == HOST_POLICY_DROP;
+}
+
+/*
+ * An entry that drops all other hosts comes when the others are there, and not at all where one of
+ * them is missing: that one is served without an entry, and must not be dropped.
+ */
+static void close_to_others(struct sync *sync, const struct datapath_host *wanted, size_t count,
+			    uint32_t generation)
+{
+	const struct datapath *dp = sync->dp;
+	bool is_held = dp->hosts.len && dp->hosts.at[0].key.hash == HOST_HASH_CATCH_ALL;
+
+	if (count == 0 || !drops_others(&wanted[0]))
+		return;
+	if (sync->done->refused || sync->code) {
+		if (is_held)
+			remove_host(sync, &dp->hosts.at[0]);
+		flush_removals(sync);
+	} else if (is_held && is_same_value(&dp->hosts.at[0].value, &wanted[0].value)) {
+		hold(sync, &wanted[0].key, &dp->hosts.at[0].value);
+	} else {
+		write_host(sync, &wanted[0], generation);
+		flush_updates(sync);
+		if (is_held)
+			sync->done->changed++;
+		else
+			sync->done->added++;
+	}
+}
+
 /* Second walk: what is wanted and not held so is written. */
 static void write_wanted(struct sync *sync, const struct datapath_host *wanted, size_t count,
 			 uint32_t generation)
@@ -188,7 +221,8 @@ static void write_wanted(struct sync *sync, const struct datapath_host *wanted, 
 	for (size_t w = 0; w < count; w++) {
 		bool is_held;
 
-		if (w > 0 && wanted[w].key.hash == wanted[w - 1].key.hash)
+		if ((w > 0 && wanted[w].key.hash == wanted[w - 1].key.hash) ||
+		    drops_others(&wanted[w]))
 			continue;
 		while (h < dp->hosts.len && dp->hosts.at[h].key.hash < wanted[w].key.hash)
 			h++;
@@ -237,6 +271,7 @@ int datapath_sync_hosts(struct datapath *dp, const struct datapath_host *wanted,
 	sync.updates = mem_new(1, sizeof(*sync.updates));
 	remove_unwanted(&sync, wanted, wanted_count);
 	write_wanted(&sync, wanted, wanted_count, generation);
+	close_to_others(&sync, wanted, wanted_count, generation);
 	keep_held(&sync);
 	mem_free(sync.removals);
 	mem_free(sync.updates);

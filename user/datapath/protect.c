@@ -280,3 +280,70 @@ int datapath_set_host_rate(struct datapath *dp, uint32_t host_id, uint32_t per_s
 		return err_set_os(err, -errno, "cannot write the rate of host %u", host_id);
 	return 0;
 }
+
+static int compare_rates(const void *a, const void *b)
+{
+	const struct datapath_host_rate *x = a, *y = b;
+
+	return (x->host_id > y->host_id) - (x->host_id < y->host_id);
+}
+
+static struct datapath_host_rate *find_rate(struct datapath_host_rate *sorted, size_t count,
+					    uint32_t host_id)
+{
+	const struct datapath_host_rate key = { .host_id = host_id };
+
+	return count ? bsearch(&key, sorted, count, sizeof(key), compare_rates) : NULL;
+}
+
+/* The wanted limits, sorted, and what is held of others. */
+struct rate_sync {
+	struct datapath_host_rate *sorted;
+	size_t count;
+	struct VEC(uint32_t) unwanted;
+};
+
+/* Notes who has a limit and should not; per_s of limits that stay as they are becomes 0. */
+static bool settle_held(void *arg, const void *keys, const void *values, size_t count)
+{
+	struct rate_sync *sync = arg;
+	const uint32_t *ids = keys;
+	const struct host_rate *held = values;
+
+	for (size_t i = 0; i < count; i++) {
+		struct datapath_host_rate *wanted = find_rate(sync->sorted, sync->count, ids[i]);
+
+		if (!wanted)
+			*vec_push(&sync->unwanted) = ids[i];
+		else if (held[i].rate_per_s == wanted->per_s &&
+			 held[i].burst == (wanted->burst ? wanted->burst : wanted->per_s))
+			wanted->per_s = 0;
+	}
+	return true;
+}
+
+int datapath_sync_host_rates(struct datapath *dp, const struct datapath_host_rate *wanted,
+			     size_t count, struct err *err)
+{
+	struct rate_sync sync = { .sorted = mem_new(count + 1, sizeof(*wanted)), .count = count };
+	int fd = dp->map_fds[MAP_HOST_RATES];
+	int code;
+
+	if (count) {
+		memcpy(sync.sorted, wanted, count * sizeof(*wanted));
+		qsort(sync.sorted, count, sizeof(*wanted), compare_rates);
+	}
+	code = look_each_batch(fd, settle_held, &sync);
+	if (code)
+		err_set_os(err, code, "cannot read map 'host_rates'");
+	for (size_t i = 0; i < sync.unwanted.len; i++)
+		bpf_map_delete_elem(fd, &sync.unwanted.at[i]);
+	for (size_t i = 0; i < count && code == 0; i++)
+		if (sync.sorted[i].per_s)
+			code = datapath_set_host_rate(dp, sync.sorted[i].host_id,
+						      sync.sorted[i].per_s, sync.sorted[i].burst,
+						      err);
+	vec_release(&sync.unwanted);
+	mem_free(sync.sorted);
+	return code;
+}

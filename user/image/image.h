@@ -80,13 +80,22 @@ enum image_section {
 	IMAGE_SECTION_COUNT,
 };
 
+enum image_flag {
+	/*
+	 * Connections for hosts that no vhost answers for are closed without an answer. Not where
+	 * a catch-all or a default of the class serves them.
+	 */
+	IMAGE_DROPS_UNKNOWN_HOSTS = 1u << 0,
+};
+enum { IMAGE_FLAGS = (1u << 1) - 1 };
+
 struct image_header {
 	struct segment_header segment;
 	struct host_table_keys keys;
 	uint32_t default_route;   /* the class's default backend, or IMAGE_NONE */
 	uint32_t catch_all_vhost; /* rules without host, or IMAGE_NONE */
 	uint32_t wildcard_count;  /* vhosts with a wildcard; 0 saves the second look */
-	uint32_t reserved;        /* zero */
+	uint32_t flags;           /* enum image_flag */
 };
 
 /* ------------------------------------------------------------------ vhosts */

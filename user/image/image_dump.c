@@ -143,6 +143,8 @@ void image_dump(const struct image *image, struct buf *out)
 		   image->generation);
 	buf_printf(out, "counts vhosts %u wildcards %u nodes %u routes %u\n", image->vhost_count,
 		   header->wildcard_count, image->node_count, image->route_count);
+	if (header->flags & IMAGE_DROPS_UNKNOWN_HOSTS)
+		buf_add_c(out, "unknown hosts: drop\n");
 	for (uint32_t i = 0; i < image->policy_count && !out->is_cut; i++)
 		dump_policy(&image->policies[i], i, out);
 	for (uint32_t i = 0; i < image->backend_count && !out->is_cut; i++)

@@ -302,13 +302,24 @@ static int check_vhosts(struct verifier *v)
 	return check_candidates(v, v->route_end, image->route_count);
 }
 
+/* No host is unknown where one vhost, or the class's default, serves them all. */
+static bool is_flags_sound(const struct verifier *v)
+{
+	const struct image_header *header = v->image->header;
+
+	if (header->flags & ~(uint32_t)IMAGE_FLAGS)
+		return false;
+	return !(header->flags & IMAGE_DROPS_UNKNOWN_HOSTS) ||
+	       (v->catch_all == IMAGE_NONE && header->default_route == IMAGE_NONE);
+}
+
 static int check_hosts(const struct verifier *v)
 {
 	const struct image *image = v->image;
 	uint32_t named = image->vhost_count - (v->catch_all != IMAGE_NONE);
 
 	if (image->header->catch_all_vhost != v->catch_all ||
-	    image->header->wildcard_count != v->wildcards || image->header->reserved)
+	    image->header->wildcard_count != v->wildcards || !is_flags_sound(v))
 		return err_set(v->err, -EINVAL, "image: header does not fit the vhosts");
 	if (!host_table_is_sound(image->host_slots, image->host_slot_mask + 1, image->vhost_count,
 				 named))

@@ -233,6 +233,11 @@ static void laid_out_reset(struct writer_laid_out *laid_out)
 	laid_out->sources.len = 0;
 }
 
+void image_writer_set_flags(struct image_writer *writer, uint32_t flags)
+{
+	writer->flags = flags;
+}
+
 void image_writer_next(struct image_writer *writer, uint64_t generation)
 {
 	struct writer_laid_out older = writer->before;
@@ -247,6 +252,7 @@ void image_writer_next(struct image_writer *writer, uint64_t generation)
 	writer->generation = generation;
 	writer->is_finished = false;
 	writer->has_class_default = false;
+	writer->flags = 0;
 	writer->catch_all = IMAGE_NONE;
 	writer->wildcard_count = 0;
 	writer->routes.len = 0;

@@ -95,6 +95,9 @@ struct image_writer_route {
 int image_writer_add_route(struct image_writer *writer, const struct image_writer_route *route,
 			   struct err *err);
 
+/* @flags: enum image_flag of the header. */
+void image_writer_set_flags(struct image_writer *writer, uint32_t flags);
+
 /*
  * Writes the image. @bytes belongs to the writer and lives until image_writer_free or
  * image_writer_next. Once only a generation.

@@ -358,6 +358,7 @@ static void put_header(const struct image_writer *writer, const struct host_tabl
 		writer->has_class_default ? (uint32_t)(writer->now.routes.len - 1) : IMAGE_NONE;
 	header->catch_all_vhost = writer->catch_all;
 	header->wildcard_count = writer->wildcard_count;
+	header->flags = writer->flags;
 }
 
 static int write_segment(struct image_writer *writer, const struct host_slot *slots,

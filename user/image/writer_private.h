@@ -57,6 +57,7 @@ struct image_writer {
 	struct VEC(struct writer_origin) origins;
 	struct writer_last last;
 	bool has_class_default;
+	uint32_t flags; /* of the header */
 	uint32_t catch_all;
 	uint32_t wildcard_count;
 	struct writer_laid_out now;

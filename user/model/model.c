@@ -83,6 +83,7 @@ void model_reset(struct model *model)
 	model->tls_hosts.len = 0;
 	model->default_route = MODEL_NONE;
 	model->default_cert = MODEL_NONE;
+	model->drops_unknown = false;
 }
 
 /* ------------------------------------------------------------------- check */

@@ -90,6 +90,11 @@ struct model_route {
 	struct model_source source;
 };
 
+/* New connections a second; per_s 0: no limit. */
+struct model_rate {
+	uint32_t per_s, burst;
+};
+
 struct model_vhost {
 	struct str host;        /* host key; "" for the catch-all */
 	bool has_tls;           /* some Ingress has a TLS entry for it */
@@ -97,8 +102,9 @@ struct model_vhost {
 	uint32_t id;            /* stable between generations */
 	uint64_t dispatch_hash; /* key in the map `hosts` */
 	uint16_t worker_first, worker_spread;
-	const struct object *object; /* the oldest Ingress that names it */
-	uint32_t number;             /* compile's own: of the host */
+	struct model_rate connection_rate; /* the lowest of the Ingresses that name it */
+	const struct object *object;       /* the oldest Ingress that names it */
+	uint32_t number;                   /* compile's own: of the host */
 };
 
 /* ---------------------------------------------------------------- backends */
@@ -141,6 +147,8 @@ struct model {
 	struct VEC(struct model_tls_host) tls_hosts;
 	uint32_t default_route; /* of the class, or MODEL_NONE */
 	uint32_t default_cert;  /* or MODEL_NONE */
+	/* Nobody serves hosts without a vhost, and connections for them are dropped. */
+	bool drops_unknown;
 };
 
 void model_init(struct model *model);

@@ -136,15 +136,22 @@ static void dump_vhosts(struct buf *out, const struct model *model)
 		uint32_t index = (uint32_t)(vhosts[i] - model->vhosts.at);
 		struct str host = shown_host(vhosts[i]->host);
 
-		buf_printf(out, "vhost %.*s%s workers %u+%u\n", STR_ARG(host),
+		buf_printf(out, "vhost %.*s%s workers %u+%u", STR_ARG(host),
 			   vhosts[i]->has_tls ? " tls" : "", vhosts[i]->worker_first,
 			   vhosts[i]->worker_spread);
+		if (vhosts[i]->connection_rate.per_s)
+			buf_printf(out, " connections %" PRIu32 "/s burst %" PRIu32,
+				   vhosts[i]->connection_rate.per_s,
+				   vhosts[i]->connection_rate.burst);
+		buf_add_char(out, '\n');
 		dump_routes_of(out, model, routes, index);
 	}
 	if (model->default_route != MODEL_NONE) {
 		buf_add_c(out, "class\n");
 		dump_routes_of(out, model, routes, MODEL_NONE);
 	}
+	if (model->drops_unknown)
+		buf_add_c(out, "unknown hosts: drop\n");
 	mem_free(routes);
 	mem_free(vhosts);
 }

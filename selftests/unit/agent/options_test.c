@@ -11,7 +11,7 @@
 
 #include "agent/options.h"
 
-enum { ARGUMENTS_MAX = 12 };
+enum { ARGUMENTS_MAX = 16 };
 
 static int parse(struct options *options, enum command command, const char *const *arguments,
 		 struct err *err)
@@ -129,6 +129,14 @@ static const struct refusal refusals[] = {
 	{ "no burst", COMMAND_RUN, { "--source-rate", "9/" }, "'9/' is neither off nor N" },
 	{ "no bits", COMMAND_RUN, { "--source-prefix", "33" }, "'33' is not V4[,V6]" },
 	{ "too many bits", COMMAND_RUN, { "--source-prefix", "24,129" }, "'24,129' is not V4" },
+	{ "no rate of a host",
+	  COMMAND_RUN,
+	  { "--connection-rate", "1/0" },
+	  "--connection-rate: '1/0' is not off or N[/BURST]" },
+	{ "neither pass nor drop",
+	  COMMAND_RUN,
+	  { "--unknown-hosts", "reject" },
+	  "--unknown-hosts: 'reject' is not pass or drop" },
 	{ "the proxy has no manifests",
 	  COMMAND_PROXY,
 	  { "--manifests", "x" },
@@ -183,6 +191,7 @@ static void test_who_may_connect(void **state)
 				    "50/200",
 				    "--source-prefix=24,56",
 				    "--http=127.0.0.1:8080",
+				    "--unknown-hosts=drop",
 				    NULL };
 	const struct options_protect *protect;
 	struct options options;
@@ -206,6 +215,10 @@ static void test_who_may_connect(void **state)
 					&options.http.at[0]));
 	assert_true(options_is_listener(STR("http"), CONTROL_PROTOCOL_HTTP, &options.http.at[0]));
 	assert_false(options_is_listener(STR("http"), CONTROL_PROTOCOL_TLS, &options.https.at[0]));
+	/* As if it stood in --config. */
+	assert_int_equal(options.settings.len, 1);
+	assert_true(str_eq_c(options.settings.at[0].key, "unknown-hosts"));
+	assert_true(str_eq_c(options.settings.at[0].value, "drop"));
 	options_release(&options);
 }
 

@@ -158,6 +158,9 @@ static struct object *make_ingress(struct objects *objects, int slot, struct ran
 		add_tls(random, ingress, slot);
 	if (random_below(random, 6) == 0)
 		objects_annotate(ingress, "sluice.dev/ssl-redirect", "false");
+	if (random_below(random, 6) == 0)
+		objects_annotate(ingress, "sluice.dev/connection-rate",
+				 random_below(random, 2) ? "10" : "20/30");
 	return ingress;
 }
 

@@ -111,7 +111,7 @@ BREAK(section_unknown, b->header->segment.sections[IMAGE_SECTION_COUNT].count = 
 BREAK(gap, b->at[b->header->segment.sections[0].offset_bytes - 1] = 1)
 BREAK(hash_key, b->header->keys.exact.k0++)
 BREAK(wildcard_key, b->header->keys.wildcard.k1++)
-BREAK(header_reserved, b->header->reserved = 1)
+BREAK(header_flags, b->header->flags = IMAGE_FLAGS + 1)
 BREAK(catch_all_other, b->header->catch_all_vhost = 0)
 BREAK(catch_all_none, b->header->catch_all_vhost = IMAGE_NONE)
 BREAK(catch_all_beyond, b->header->catch_all_vhost = 99)
@@ -202,7 +202,7 @@ static const struct {
 	CASE(gap),
 	CASE(hash_key),
 	CASE(wildcard_key),
-	CASE(header_reserved),
+	CASE(header_flags),
 	CASE(catch_all_other),
 	CASE(catch_all_none),
 	CASE(catch_all_beyond),
