@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 2
+#define CONTRACT_SCHEMA 3
 
 enum contract_limits {
 	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
@@ -37,6 +37,7 @@ enum contract_limits {
 	DENYLIST_MAX = 131072,    /* prefixes; also of allowlist */
 	SOURCES_MAX = 65536,      /* sources whose rate is known at a time */
 	HOST_RATES_MAX = 16384,   /* hosts with a limit of their own */
+	ANSWERING_MAX = 16,       /* interfaces on which XDP answers SYNs */
 	HOST_NAME_MAX_BYTES = 255,
 	HOST_NAME_SHOWN_BYTES = 48, /* as much of a name as a map shows, NUL included */
 };
@@ -210,7 +211,7 @@ struct settings_value {
 	__u32 source_burst;
 	__u8 source_bits_ipv4; /* of an address, that make a source: 32 or fewer */
 	__u8 source_bits_ipv6;
-	__u8 is_answering; /* XDP answers SYNs to listeners that have early dispatch */
+	__u8 is_answering; /* XDP answers SYNs to listeners that have early dispatch, and ... */
 	__u8 has_denylist; /* so that an empty one costs no look-up */
 	__u8 cookie_slot;  /* of cookie_keys, for new cookies */
 	__u8 window_scale; /* ours, as this kernel's own handshake would have it */
@@ -218,7 +219,9 @@ struct settings_value {
 	__u8 has_sack;
 	__u16 mss_ipv4; /* what we can receive: by the smallest MTU of the interfaces */
 	__u16 mss_ipv6;
-	__u32 timestamp_offset; /* so that our timestamps do not tell for how long we run */
+	__u32 timestamp_offset;         /* so that our timestamps do not tell for how long we run */
+	__u32 answering[ANSWERING_MAX]; /* ... come in on these interfaces, by index; 0 ends the
+					   list */
 };
 
 /* ---- cookie_keys: what the numbers of answered SYNs are made with --------------------------- */
@@ -383,7 +386,7 @@ _Static_assert(sizeof(struct host_value) == 64, "no holes");
 _Static_assert(sizeof(struct flow_key) == 36, "no holes");
 _Static_assert(sizeof(struct flow_value) == 24, "no holes");
 _Static_assert(sizeof(struct worker_value) == 16, "no holes");
-_Static_assert(sizeof(struct settings_value) == 24, "no holes");
+_Static_assert(sizeof(struct settings_value) == 88, "no holes");
 _Static_assert(sizeof(struct cookie_key) == 24, "no holes");
 _Static_assert(sizeof(struct denylist_key) == 20, "no holes");
 _Static_assert(sizeof(struct allowlist_key) == 24, "no holes");

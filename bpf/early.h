@@ -148,11 +148,23 @@ static __noinline enum verdict answer_syn(struct xdp_md *ctx, struct steering *s
 	return VERDICT_ANSWER;
 }
 
+/* Whether what is sent out of this packet's interface arrives: the agent has looked. */
+static __always_inline bool is_answering_here(const struct xdp_md *ctx,
+					      const struct settings_value *now)
+{
+	if (!now->is_answering)
+		return false;
+	for (int i = 0; i < ANSWERING_MAX && now->answering[i]; i++)
+		if (now->answering[i] == ctx->ingress_ifindex)
+			return true;
+	return false;
+}
+
 /* A SYN to a listener that has early dispatch, of a connection that flows does not know. */
 static __always_inline enum verdict meet_syn(struct xdp_md *ctx, struct steering *s,
 					     const struct settings_value *now)
 {
-	if (!now->is_answering || s->packet.payload_pos != s->packet.payload_end)
+	if (s->packet.payload_pos != s->packet.payload_end || !is_answering_here(ctx, now))
 		return VERDICT_CONTINUE;
 	switch (kernel_socket_of(ctx, s)) {
 	case KERNEL_SOCKET_KNOWN:

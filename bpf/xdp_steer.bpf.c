@@ -314,14 +314,15 @@ static __always_inline enum verdict meet_early(struct xdp_md *ctx, struct steeri
 }
 
 /* A SYN that the kernel answers: it costs a socket, or one of the kernel's own cookies. */
-static __always_inline enum verdict begin_in_kernel(struct steering *s,
+static __always_inline enum verdict begin_in_kernel(struct xdp_md *ctx, struct steering *s,
 						    const struct settings_value *now)
 {
 	enum verdict verdict = check_source_rate(s, now);
 
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
-	return pass(now->is_answering ? &s->stats->pass_syn_plain : &s->stats->pass_no_payload);
+	return pass(is_answering_here(ctx, now) ? &s->stats->pass_syn_plain
+						: &s->stats->pass_no_payload);
 }
 
 /* A packet of a flow that is not known. */
@@ -339,7 +340,7 @@ static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steeri
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
 	if (s->packet.is_syn)
-		return begin_in_kernel(s, now);
+		return begin_in_kernel(ctx, s, now);
 	if (s->packet.payload_pos == s->packet.payload_end)
 		return pass(&s->stats->pass_no_payload);
 	if (!can_dispatch)

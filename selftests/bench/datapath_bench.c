@@ -193,6 +193,7 @@ static void write_denylist(void)
 static void write_settings(bool has_denylist)
 {
 	struct settings_value value = { .is_answering = 1,
+					.answering = { 1 }, /* lo */
 					.has_denylist = has_denylist,
 					.window_scale = 7,
 					.has_sack = 1,

@@ -288,6 +288,65 @@ static void survives_an_interface_made_anew(void **state)
 	datapath_detach(datapath);
 }
 
+/* ---- what others do meanwhile --------------------------------------------------------------- */
+
+static void make_interface_anew(const char *peer)
+{
+	assert_int_equal(lab_command("ip", "link", "add", interfaces[0], "type", "veth", "peer",
+				     "name", peer),
+			 0);
+}
+
+static void attaches_again_to_an_interface_made_anew(void **state)
+{
+	struct datapath *datapath = open_mode(XDP_MODE_AUTO);
+	const struct datapath_interface *interface = datapath_interface(datapath, 0);
+
+	(void)state;
+	datapath_recheck(datapath);
+	assert_int_equal(interface->mode, XDP_MODE_NATIVE);
+	assert_int_equal(lab_command("ip", "link", "del", interfaces[0]), 0);
+	datapath_recheck(datapath);
+	assert_int_equal(interface->mode, XDP_MODE_OFF);
+	assert_string_equal(interface->text, "the interface is gone");
+	datapath_recheck(datapath);
+	make_interface_anew("peer0");
+	datapath_recheck(datapath);
+	assert_int_equal(interface->mode, XDP_MODE_NATIVE);
+	assert_string_equal(interface->text, "");
+	assert_true(program_on(interfaces[0]) != 0);
+	/* Between two looks, too. */
+	assert_int_equal(lab_command("ip", "link", "del", interfaces[0]), 0);
+	make_interface_anew("peer0");
+	datapath_recheck(datapath);
+	assert_true(program_on(interfaces[0]) != 0);
+	datapath_detach(datapath);
+	assert_int_equal(program_on(interfaces[0]), 0);
+}
+
+/* Whoever takes XDP off wants it off. */
+static void stays_off_where_it_was_taken_off(void **state)
+{
+	struct datapath *datapath = open_mode(XDP_MODE_AUTO);
+	int link = open_pin(datapath, "link_xdp_steer-slu0");
+
+	(void)state;
+	assert_int_equal(bpf_link_detach(link), 0);
+	close(link);
+	for (int i = 0; i < 2; i++) {
+		datapath_recheck(datapath);
+		assert_int_equal(datapath_interface(datapath, 0)->mode, XDP_MODE_OFF);
+		assert_string_equal(datapath_interface(datapath, 0)->text,
+				    "XDP was taken off while we ran");
+		assert_int_equal(program_on(interfaces[0]), 0);
+		assert_true(program_on(interfaces[1]) != 0);
+	}
+	datapath_close(datapath);
+	datapath = open_mode(XDP_MODE_AUTO);
+	assert_int_equal(datapath_interface(datapath, 0)->mode, XDP_MODE_NATIVE);
+	datapath_detach(datapath);
+}
+
 /* ---- what stands in the way ----------------------------------------------------------------- */
 
 static int attach_foreign(const char *interface)
@@ -362,7 +421,7 @@ static void refuses_maps_of_another_schema(void **state)
 	assert_int_equal(bpf_map_update_elem(fd, &row, &value, 0), 0);
 	close(fd);
 	datapath_close(datapath);
-	expect_refusal(&wanted, -EPROTO, "holds maps of schema 77, and this is schema 2");
+	expect_refusal(&wanted, -EPROTO, "holds maps of schema 77, and this is schema 3");
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 }
 
@@ -378,7 +437,7 @@ static void refuses_links_of_another_schema(void **state)
 	snprintf(other, sizeof(other), "%.*s78", (int)strlen(ours) - 1, ours);
 	datapath_close(datapath);
 	assert_int_equal(rename(ours, other), 0);
-	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema 2");
+	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema 3");
 	assert_int_equal(rename(other, ours), 0);
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 	assert_int_equal(program_on(interfaces[0]), 0);
@@ -578,6 +637,8 @@ int main(void)
 		cmocka_unit_test(takes_over_what_is_pinned),
 		cmocka_unit_test(follows_changed_options),
 		cmocka_unit_test(survives_an_interface_made_anew),
+		cmocka_unit_test(attaches_again_to_an_interface_made_anew),
+		cmocka_unit_test(stays_off_where_it_was_taken_off),
 		cmocka_unit_test(never_displaces_a_foreign_program),
 		cmocka_unit_test(falls_back_to_generic),
 		cmocka_unit_test(refuses_maps_of_another_schema),

@@ -30,8 +30,12 @@ static int to_client = -1, from_client = -1;
 
 /* ---- the client's process ------------------------------------------------------------------- */
 
+/* What becomes of the program on the client's side. */
+enum peer_order { PEER_KEEP, PEER_BARE, PEER_XDP };
+
 /* What the client is to do. */
 struct order {
+	enum peer_order peer; /* KEEP: a connection; else this, and no connection */
 	int cpu;
 	int listener;
 	bool has_checksum_offload;
@@ -50,7 +54,9 @@ static struct str request_for(const struct order *order, char text[REQUEST_MAX_B
 					     order->host));
 }
 
-/* An empty program, for the life of this process. */
+static int peer_link = -1;
+
+/* An empty program, until it is taken off, or for the life of this process. */
 static void attach_xdp_pass(const char *interface)
 {
 	const struct bpf_insn insns[] = {
@@ -60,8 +66,19 @@ static void attach_xdp_pass(const char *interface)
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
 	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", insns, 2, NULL);
 
-	if (bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts) < 0)
+	peer_link = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts);
+	if (peer_link < 0)
 		lab_die("XDP on the client's side");
+	close(program);
+}
+
+static char change_peer(enum peer_order peer)
+{
+	if (peer == PEER_XDP)
+		attach_xdp_pass("cl0");
+	else
+		close(peer_link);
+	return 1;
 }
 
 static void set_checksum_offload(bool is_on)
@@ -114,6 +131,8 @@ static char follow_order(const struct order *order)
 	char answer = 0;
 	int fd;
 
+	if (order->peer != PEER_KEEP)
+		return change_peer(order->peer);
 	if (order->flood_frames) {
 		if (fork() == 0)
 			flood(order->flood_frames);

@@ -43,6 +43,7 @@ enum {
 	MSS_IPV4 = 1460,
 	MSS_IPV6 = 1440,
 	PORTS = 3,
+	LOOPBACK_INDEX = 1, /* where BPF_PROG_TEST_RUN lets packets come in */
 };
 
 static const struct host_hash_key hash_key = { 11, 22 };
@@ -59,6 +60,7 @@ static int fd_of(const struct bpf_map *map)
 static struct settings_value usual_settings(void)
 {
 	return (struct settings_value){ .is_answering = 1,
+					.answering = { LOOPBACK_INDEX },
 					.has_sack = 1,
 					.has_ecn = 1,
 					.window_scale = OUR_SCALE,
@@ -466,6 +468,37 @@ static void leaves_syns_to_the_kernel(void **state)
 	set_settings(usual_settings());
 }
 
+/* What XDP sends out of some interfaces does not arrive: there it leaves SYNs to the kernel. */
+static void answers_on_listed_interfaces(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t answering[ANSWERING_MAX];
+		const char *counter;
+	} cases[] = {
+		{ "first", { LOOPBACK_INDEX, 7 }, "answer_syn" },
+		{ "in the middle", { 7, LOOPBACK_INDEX, 8 }, "answer_syn" },
+		{ "last of a full list",
+		  { 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, LOOPBACK_INDEX },
+		  "answer_syn" },
+		{ "another", { 7 }, "pass_no_payload" },
+		{ "behind the end", { 7, 0, LOOPBACK_INDEX }, "pass_no_payload" },
+		{ "none", { 0 }, "pass_no_payload" },
+	};
+	struct settings_value settings = usual_settings();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct frame_spec spec = { .tcp_flags = FRAME_SYN,
+					   .tcp_options = STR_INIT(SYN_OPTIONS) };
+
+		memcpy(settings.answering, cases[i].answering, sizeof(settings.answering));
+		set_settings(settings);
+		run(cases[i].name, &spec, cases[i].counter);
+	}
+	set_settings(usual_settings());
+}
+
 /* ---- what comes after ----------------------------------------------------------------------- */
 
 static void meets_segments(void **state)
@@ -806,6 +839,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_syns),
 		cmocka_unit_test(leaves_syns_to_the_kernel),
+		cmocka_unit_test(answers_on_listed_interfaces),
 		cmocka_unit_test(meets_segments),
 		cmocka_unit_test(answers_in_its_own_name),
 		cmocka_unit_test(repeats_harmlessly),

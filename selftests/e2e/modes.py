@@ -2,9 +2,9 @@
 """The ways in which a client's packets come to a worker. Every request has to get the same answer in each.
 
     off       no XDP: the kernel's handshake, sk_select, and hand-off by the worker that accepted
-    generic   XDP in the stack, steering by host
-    native    XDP in the driver, steering by host
-    early     native, and XDP answers SYNs: the socket is born from the first payload
+    generic   XDP in the stack, which also answers SYNs: the socket is born from the first payload
+    native    XDP in the driver, steering by host; the kernel answers SYNs
+    early     native as it comes: XDP answers SYNs, too
     foreign   a program of somebody else is on the interface: XDP is not to be had
 
 E2E_MODES names those that `any_site` goes through, E2E_MODE the one of tests that do not say.
@@ -20,9 +20,9 @@ Mode = collections.namedtuple("Mode", "name xdp options wires found")
 MODES = {mode.name: mode for mode in (
     Mode("off", "off", (), "off", None),
     Mode("generic", "generic", (), "generic", 2),
-    Mode("native", "native", (), "native", 1),
-    Mode("early", "native", ("--early-dispatch", "on"), "native", 1),
-    Mode("foreign", "auto", ("--early-dispatch", "on"), "native", 1),
+    Mode("native", "native", ("--early-dispatch", "off"), "native", 1),
+    Mode("early", "native", (), "native", 1),
+    Mode("foreign", "auto", (), "native", 1),
 )}
 
 USUAL = MODES[os.environ.get("E2E_MODE") or "off"]

@@ -134,6 +134,14 @@ static void add_datapath(struct buf *out, const struct agent *agent)
 		buf_printf(out, "sluice_interface_xdp{interface=\"%s\",mode=\"%s\"} 1\n",
 			   interface->name, xdp_mode_name(interface->mode));
 	}
+	metrics_add_head(out, "sluice_interface_early_dispatch", "gauge",
+			 "1 where XDP answers the SYNs that come in on an interface");
+	for (size_t i = 0; i < datapath_interface_count(datapath); i++) {
+		const struct datapath_interface *interface = datapath_interface(datapath, i);
+
+		buf_printf(out, "sluice_interface_early_dispatch{interface=\"%s\"} %d\n",
+			   interface->name, interface->is_early);
+	}
 	metrics_add_head(out, "sluice_map_entries", "gauge", "Entries of a BPF map");
 	datapath_each_map(datapath, add_map, out);
 	add_stats(out, agent);

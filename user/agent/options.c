@@ -272,7 +272,7 @@ static const struct option option_table[] = {
 	  "where XDP is attached; default: those with the listeners' addresses" },
 	{ "xdp", "MODE", AGENT_SIDE, 0, set_xdp, "auto, native, generic or off; default auto" },
 	{ "early-dispatch", "MODE", AGENT_SIDE, 0, set_early_dispatch,
-	  "on: XDP answers SYNs; off; auto, the default: off in this version" },
+	  "XDP answers SYNs: auto, the default, and on: where that works; off" },
 	{ "workers", "N", AGENT_SIDE, 0, set_workers, "threads, or auto: one for each CPU" },
 	{ "ingress-class", "NAME", AGENT_SIDE, 0, options_set_ingress_class,
 	  "Ingresses of this class are served; default sluice" },

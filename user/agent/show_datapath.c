@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* show_datapath: BPF maps, flows and what the kernel has, as people want to see them. */
+#include <stdio.h>
+
 #include "agent/agent.h"
 #include "agent/view.h"
 #include "base/clock.h"
@@ -116,6 +118,25 @@ static const struct view_column feature_columns[] = {
 	{ "text", VIEW_LEFT },
 };
 
+/* Not of the kernel, but of what an interface is connected to: it may change at any time. */
+static void show_early_features(struct view *view, const struct datapath *datapath)
+{
+	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++) {
+		const struct datapath_interface *interface = datapath_interface(datapath, i);
+		char name[64];
+
+		snprintf(name, sizeof(name), "early_dispatch:%s", interface->name);
+		view_cell_c(view, name);
+		view_cell_bool(view, interface->is_early);
+		if (interface->is_early)
+			view_cell_c(view, "XDP answers SYNs");
+		else
+			view_cell_c(view, interface->early_text[0]
+						  ? interface->early_text
+						  : "not asked for, or not to be had");
+	}
+}
+
 void show_features(const struct admin_request *request, struct admin_answer *answer)
 {
 	const struct datapath_features *features = &request->agent->steering.features;
@@ -128,6 +149,7 @@ void show_features(const struct admin_request *request, struct admin_answer *ans
 		view_cell_bool(&view, features->at[i].is_there);
 		view_cell_c(&view, features->at[i].text);
 	}
+	show_early_features(&view, request->agent->steering.datapath);
 	view_table_end(&view);
 	view_end(&view);
 }

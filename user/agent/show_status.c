@@ -22,6 +22,7 @@ static const struct view_column worker_columns[] = {
 static const struct view_column interface_columns[] = {
 	{ "interface", VIEW_LEFT },
 	{ "xdp", VIEW_LEFT },
+	{ "early", VIEW_LEFT },
 	{ "why", VIEW_LEFT },
 };
 
@@ -82,13 +83,14 @@ static void show_interfaces(struct view *view, const struct agent *agent)
 
 	if (!view->is_json && (!datapath || datapath_interface_count(datapath) == 0))
 		return;
-	view_table_begin(view, "interfaces", interface_columns, 3);
+	view_table_begin(view, "interfaces", interface_columns, 4);
 	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++) {
 		const struct datapath_interface *interface = datapath_interface(datapath, i);
 
 		view_cell_c(view, interface->name);
 		view_cell_c(view, xdp_mode_name(interface->mode));
-		view_cell_c(view, interface->text);
+		view_cell_c(view, interface->is_early ? "on" : "off");
+		view_cell_c(view, interface->text[0] ? interface->text : interface->early_text);
 	}
 	view_table_end(view);
 }
@@ -153,6 +155,21 @@ static void show_findings_count(struct view *view, const struct reconcile *recon
 	}
 }
 
+/* Whether at all; which interfaces have it stands in their table. */
+static void show_early(struct view *view, const struct agent *agent)
+{
+	const struct datapath *datapath = agent->steering.datapath;
+	const char *reason = datapath ? datapath_early_text(datapath) : "";
+	bool is_early = false;
+
+	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++)
+		is_early = is_early || datapath_interface(datapath, i)->is_early;
+	if (is_early || !reason[0])
+		view_text_c(view, "early_dispatch", is_early ? "on" : "off");
+	else
+		view_printf(view, "early_dispatch", "off: %s", reason);
+}
+
 static void show_datapath(struct view *view, const struct agent *agent)
 {
 	const struct steering *steering = &agent->steering;
@@ -162,6 +179,7 @@ static void show_datapath(struct view *view, const struct agent *agent)
 	else
 		view_printf(view, "bpf", "off: %s", steering->text);
 	view_text_c(view, "xdp", xdp_mode_name(agent->options->xdp));
+	show_early(view, agent);
 }
 
 void show_status(const struct admin_request *request, struct admin_answer *answer)

@@ -107,11 +107,7 @@ static int open_datapath(struct steering *steering, const struct interfaces *int
 		.listener_count = agent->listeners.count,
 		.worker_cpus = agent->worker_cpus,
 		.worker_count = agent->worker_count,
-		/*
-		 * Not with auto yet: a veth whose peer has no XDP program swallows the answers
-		 * (a node of kind has such a device), and nothing finds that out beforehand.
-		 */
-		.wants_early_dispatch = agent->options->early_dispatch == EARLY_DISPATCH_ON,
+		.wants_early_dispatch = agent->options->early_dispatch != EARLY_DISPATCH_OFF,
 	};
 
 	for (size_t i = 0; i < agent->listeners.count; i++) {
@@ -147,15 +143,30 @@ static void set_sockets(struct steering *steering)
 	}
 }
 
-static void say_interfaces(const struct steering *steering)
+static void say_interface(const struct datapath_interface *interface)
+{
+	const char *early = interface->is_early ? ", answers SYNs" : "";
+	const char *why = interface->text[0] ? ": " : "";
+
+	if (!interface->is_early && interface->early_text[0] && interface->mode != XDP_MODE_OFF)
+		log_info("agent", "interface %s: XDP %s%s%s, no early dispatch: %s",
+			 interface->name, xdp_mode_name(interface->mode), why, interface->text,
+			 interface->early_text);
+	else
+		log_info("agent", "interface %s: XDP %s%s%s%s", interface->name,
+			 xdp_mode_name(interface->mode), early, why, interface->text);
+}
+
+/* Of those that are not as they were when this was last said. */
+static void say_interfaces(struct steering *steering)
 {
 	for (size_t i = 0; i < datapath_interface_count(steering->datapath); i++) {
-		const struct datapath_interface *interface =
-			datapath_interface(steering->datapath, i);
+		const struct datapath_interface *now = datapath_interface(steering->datapath, i);
 
-		log_info("agent", "interface %s: XDP %s%s%s", interface->name,
-			 xdp_mode_name(interface->mode), interface->text[0] ? ", " : "",
-			 interface->text);
+		if (memcmp(now, &steering->interfaces[i], sizeof(*now)) == 0)
+			continue;
+		memcpy(&steering->interfaces[i], now, sizeof(*now));
+		say_interface(now);
 	}
 }
 
@@ -163,9 +174,11 @@ static void say_early_dispatch(const struct steering *steering)
 {
 	const char *reason = datapath_early_text(steering->datapath);
 
-	if (datapath_is_early(steering->datapath))
-		log_info("agent", "early dispatch: XDP answers SYNs");
-	else if (reason[0])
+	if (!reason[0])
+		return;
+	if (steering->agent->options->early_dispatch == EARLY_DISPATCH_ON)
+		log_warning("agent", "no early dispatch: %s", reason);
+	else
 		log_info("agent", "no early dispatch: %s", reason);
 }
 
@@ -192,6 +205,19 @@ static void on_addresses_due(struct loop_timer *timer)
 	loop_timer_set(loop, timer, loop->now_ms + STEERING_ADDRESSES_EVERY_MS);
 }
 
+static void on_recheck_due(struct loop_timer *timer)
+{
+	struct steering *steering = CONTAINER_OF(timer, struct steering, recheck_timer);
+	struct loop *loop = &steering->agent->loop;
+
+	/* While another agent takes over, the one in charge looks. */
+	if (!takeover_is_pending(&steering->agent->takeover)) {
+		datapath_recheck(steering->datapath);
+		say_interfaces(steering);
+	}
+	loop_timer_set(loop, timer, loop->now_ms + DATAPATH_RECHECK_EVERY_MS);
+}
+
 static void on_workers_due(struct loop_timer *timer)
 {
 	struct steering *steering = CONTAINER_OF(timer, struct steering, timer);
@@ -214,7 +240,8 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 	*steering = (struct steering){ .agent = agent,
 				       .timer.on_due = on_workers_due,
 				       .keys_timer.on_due = on_keys_due,
-				       .addresses_timer.on_due = on_addresses_due };
+				       .addresses_timer.on_due = on_addresses_due,
+				       .recheck_timer.on_due = on_recheck_due };
 	for (size_t i = 0; i < agent->options->interfaces.len; i++)
 		add_interface(&interfaces, agent->options->interfaces.at[i]);
 	if (interfaces.count == 0)
@@ -241,6 +268,8 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 		       agent->loop.now_ms + DATAPATH_KEYS_EVERY_MS);
 	loop_timer_set(&agent->loop, &steering->addresses_timer,
 		       agent->loop.now_ms + STEERING_ADDRESSES_EVERY_MS);
+	loop_timer_set(&agent->loop, &steering->recheck_timer,
+		       agent->loop.now_ms + DATAPATH_RECHECK_EVERY_MS);
 	return 0;
 }
 
@@ -251,6 +280,7 @@ void steering_close(struct steering *steering, bool detaches)
 	loop_timer_clear(&steering->agent->loop, &steering->timer);
 	loop_timer_clear(&steering->agent->loop, &steering->keys_timer);
 	loop_timer_clear(&steering->agent->loop, &steering->addresses_timer);
+	loop_timer_clear(&steering->agent->loop, &steering->recheck_timer);
 	if (detaches)
 		datapath_detach(steering->datapath);
 	else

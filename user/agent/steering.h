@@ -39,6 +39,8 @@ struct steering {
 	struct loop_timer timer;
 	struct loop_timer keys_timer;      /* a new key for cookies */
 	struct loop_timer addresses_timer; /* those of this machine, for early dispatch */
+	struct loop_timer recheck_timer;   /* what others did to interfaces */
+	struct datapath_interface interfaces[DATAPATH_INTERFACES_MAX]; /* as last said */
 };
 
 /* Opens the datapath and gives it all listening sockets. 0, also where it goes without; -errno. */

@@ -153,6 +153,18 @@ static int update_own_link(const struct datapath *dp, struct attachment *attachm
 	return 0;
 }
 
+/* A fresh link on the interface, or the next program in ours. */
+static int attach_wanted(const struct datapath *dp, struct attachment *attachment, struct err *err)
+{
+	attachment->link_fd = open_own_link(dp, &attachment->interface);
+	if (attachment->link_fd >= 0)
+		return update_own_link(dp, attachment, err);
+	if (dp->xdp != XDP_MODE_AUTO)
+		return attach_in_mode(dp, attachment, dp->xdp, err);
+	attach_best(dp, attachment);
+	return 0;
+}
+
 static int attach_one(struct datapath *dp, const char *name, struct err *err)
 {
 	struct attachment *attachment = &dp->attachments[dp->attachment_count];
@@ -172,13 +184,31 @@ static int attach_one(struct datapath *dp, const char *name, struct err *err)
 		snprintf(interface->text, sizeof(interface->text), "no such interface");
 		return 0;
 	}
-	attachment->link_fd = open_own_link(dp, interface);
-	if (attachment->link_fd >= 0)
-		return update_own_link(dp, attachment, err);
-	if (dp->xdp != XDP_MODE_AUTO)
-		return attach_in_mode(dp, attachment, dp->xdp, err);
-	attach_best(dp, attachment);
-	return 0;
+	return attach_wanted(dp, attachment, err);
+}
+
+/* ---- while we run --------------------------------------------------------------------------- */
+
+bool attach_is_alive(const struct attachment *attachment)
+{
+	return attachment->link_fd >= 0 &&
+	       is_link_on(attachment->link_fd, attachment->interface.index);
+}
+
+void attach_forget(const struct datapath *dp, struct attachment *attachment)
+{
+	remove_link(dp, attachment);
+}
+
+int attach_again(struct datapath *dp, struct attachment *attachment, struct err *err)
+{
+	struct datapath_interface *interface = &attachment->interface;
+
+	interface->index = if_nametoindex(interface->name);
+	interface->text[0] = 0;
+	if (!interface->index)
+		return err_set(err, -ENODEV, "no such interface");
+	return attach_wanted(dp, attachment, err);
 }
 
 /* ---- links that are no longer wanted -------------------------------------------------------- */

@@ -135,8 +135,10 @@ int datapath_remove(const char *bpf_dir, struct err *err);
 struct datapath_interface {
 	char name[IF_NAMESIZE];
 	unsigned int index;
-	enum xdp_mode mode; /* what it has: off, generic or native */
-	char text[200];     /* why not better; empty where nothing is to be said */
+	enum xdp_mode mode;   /* what it has: off, generic or native */
+	char text[200];       /* why not better; empty where nothing is to be said */
+	bool is_early;        /* XDP answers SYNs that come in here */
+	char early_text[200]; /* why not, where early dispatch is on; else "" */
 };
 
 size_t datapath_interface_count(const struct datapath *datapath);
@@ -151,6 +153,17 @@ bool datapath_can_dispatch(const struct datapath *datapath);
 bool datapath_is_early(const struct datapath *datapath);
 /* Why that is not so although it was wanted; else "". */
 const char *datapath_early_text(const struct datapath *datapath);
+
+enum { DATAPATH_RECHECK_EVERY_MS = 1000 };
+
+/*
+ * Looks anew at what others may have changed; datapath_interface then says how
+ * things are. An interface that swallows answers is not answered on, until it no
+ * longer does; one that was made anew gets XDP again; one that XDP was taken off
+ * by somebody stays without. To be called every DATAPATH_RECHECK_EVERY_MS: it
+ * costs a few system calls an interface.
+ */
+void datapath_recheck(struct datapath *datapath);
 
 /*
  * Early dispatch answers only for addresses that this machine has. To be called

@@ -8,7 +8,8 @@
  * one text, and the kernel answers SYNs as ever.
  *
  * What an answered SYN promises is what this kernel would have promised: our
- * window scale, SACK and ECN follow its settings.
+ * window scale, SACK and ECN follow its settings. Answers are given on interfaces
+ * where they arrive (reach.c); on the others the kernel gives its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -161,18 +162,44 @@ int early_write_settings(const struct datapath *dp, struct err *err)
 	return code ? code : early_set_settings(dp, &value, err);
 }
 
-static int set_answering(struct datapath *dp, bool is_answering, struct err *err)
+/* Whether it answers is written in the interface's own row, with the reason. */
+static void look_at(struct datapath_interface *interface)
 {
-	struct settings_value value;
+	struct err err = { 0 };
+
+	interface->is_early = reach_check(interface, &err) == 0;
+	snprintf(interface->early_text, sizeof(interface->early_text), "%.*s",
+		 (int)sizeof(interface->early_text) - 1, err.text);
+}
+
+static void list_answering(struct datapath *dp, struct settings_value *value)
+{
+	uint32_t count = 0;
+
+	memset(value->answering, 0, sizeof(value->answering));
+	for (size_t i = 0; i < dp->attachment_count && count < ANSWERING_MAX; i++) {
+		struct datapath_interface *interface = &dp->attachments[i].interface;
+
+		look_at(interface);
+		if (interface->is_early)
+			value->answering[count++] = interface->index;
+	}
+	value->is_answering = count > 0;
+}
+
+int early_follow_interfaces(struct datapath *dp, struct err *err)
+{
+	struct settings_value value, before;
 	int code = early_read_settings(dp, &value, err);
 	uint16_t mtu = smallest_mtu(dp);
 
 	if (code)
 		return code;
-	value.is_answering = is_answering;
+	before = value;
+	list_answering(dp, &value);
 	value.mss_ipv4 = mtu - IPV4_TCP_BYTES;
 	value.mss_ipv6 = mtu - IPV6_TCP_BYTES;
-	return early_set_settings(dp, &value, err);
+	return memcmp(&value, &before, sizeof(value)) ? early_set_settings(dp, &value, err) : 0;
 }
 
 /* ---- on and off ----------------------------------------------------------------------------- */
@@ -203,7 +230,7 @@ static int start(struct datapath *dp, struct err *err)
 		return err_set(err, -ENOTSUP, "net.ipv4.tcp_timestamps is 0");
 	if (attach_all_admit(dp, err))
 		return err->code;
-	return set_answering(dp, true, err);
+	return early_follow_interfaces(dp, err);
 }
 
 void early_start(struct datapath *dp, const struct datapath_options *options)
@@ -225,8 +252,18 @@ void early_start(struct datapath *dp, const struct datapath_options *options)
 
 void early_stop(struct datapath *dp)
 {
+	struct settings_value value;
+
 	dp->is_early = false;
-	set_answering(dp, false, NULL);
+	for (size_t i = 0; i < dp->attachment_count; i++) {
+		dp->attachments[i].interface.is_early = false;
+		dp->attachments[i].interface.early_text[0] = 0;
+	}
+	if (early_read_settings(dp, &value, NULL))
+		return;
+	value.is_answering = 0;
+	memset(value.answering, 0, sizeof(value.answering));
+	early_set_settings(dp, &value, NULL);
 }
 
 bool datapath_is_early(const struct datapath *dp)

@@ -8,6 +8,8 @@
  *   attach.c   XDP on interfaces, by link
  *   admit.c    tc_admit on the same interfaces, by link
  *   early.c    early dispatch: its settings and keys, on and off
+ *   reach.c    whether what XDP sends out of an interface arrives
+ *   watch.c    what others change while we run
  *   listeners.c the listeners map follows the addresses of this machine
  *   protect.c  deny and allow lists, rates
  *   datapath.c open, close; listeners, workers, sockets
@@ -82,7 +84,7 @@ struct datapath {
 	int steer_generic_fd;   /* for interfaces in generic mode; -1: steer_fd does */
 	int select_fd;
 	int admit_fd;
-	bool is_early;        /* XDP answers SYNs */
+	bool is_early;        /* XDP answers SYNs, on interfaces where that arrives */
 	char early_text[200]; /* why not, where it was wanted */
 
 	struct ring_buffer *events; /* NULL until it is first read */
@@ -104,6 +106,8 @@ int pin_paths(struct datapath *dp, const char *bpf_dir, struct err *err);
 int pin_prepare(struct datapath *dp, const char *bpf_dir, struct err *err);
 /* A descriptor that holds the writers' lock until it is closed, or -errno. */
 int pin_lock(const struct datapath *dp, struct err *err);
+/* The same without waiting: -EWOULDBLOCK where another writer has it. */
+int pin_try_lock(const struct datapath *dp);
 /* True where pin_dir is there. */
 bool pin_is_published(const struct datapath *dp);
 /* Refuses links that programs of another schema still hold. */
@@ -143,6 +147,12 @@ void load_quiet_libbpf(void);
 int attach_all(struct datapath *dp, const struct datapath_options *options, struct err *err);
 /* Takes all our links off. */
 void attach_remove_all(struct datapath *dp);
+/* False where somebody else took XDP off, or the interface is not there any more. */
+bool attach_is_alive(const struct attachment *attachment);
+/* Forgets an attachment that is not alive, and its pins. */
+void attach_forget(const struct datapath *dp, struct attachment *attachment);
+/* Attaches to the interface of that name that is there now. */
+int attach_again(struct datapath *dp, struct attachment *attachment, struct err *err);
 
 /* ---- admit.c -------------------------------------------------------------------------------- */
 
@@ -161,6 +171,13 @@ int early_set_settings(const struct datapath *dp, const struct settings_value *v
 void early_start(struct datapath *dp, const struct datapath_options *options);
 /* No more SYNs are answered; connections that were may still bring their first payload. */
 void early_stop(struct datapath *dp);
+/* Looks at each interface, and answers where that arrives. 0 or -errno with a text. */
+int early_follow_interfaces(struct datapath *dp, struct err *err);
+
+/* ---- reach.c -------------------------------------------------------------------------------- */
+
+/* Whether frames that XDP sends out of @interface get anywhere. 0, or -errno with a text. */
+int reach_check(const struct datapath_interface *interface, struct err *err);
 
 /* ---- probe.c -------------------------------------------------------------------------------- */
 

@@ -135,6 +135,18 @@ int pin_lock(const struct datapath *dp, struct err *err)
 	return fd;
 }
 
+int pin_try_lock(const struct datapath *dp)
+{
+	int fd = open(dp->netns_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int code;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd < 0 ? -errno : fd;
+	code = -errno;
+	close(fd);
+	return code;
+}
+
 bool pin_is_published(const struct datapath *dp)
 {
 	return access(dp->pin_dir, F_OK) == 0;

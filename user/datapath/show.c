@@ -125,6 +125,7 @@ void datapath_json_interfaces(const struct datapath *dp, struct json *json, cons
 		json_text_c(json, "name", interface->name);
 		json_u64(json, "index", interface->index);
 		json_text_c(json, "xdp", xdp_mode_name(interface->mode));
+		json_bool(json, "early", interface->is_early);
 		json_text_c(json, "text", interface->text);
 		json_object_end(json);
 	}
