@@ -27,19 +27,22 @@ static __always_inline void consider(struct choice *best, __u32 worker)
 }
 
 /* The idlest of the set, or of as many of it as are looked at. */
-static __always_inline void find_idlest(const struct host_value *host, struct choice *best)
+static __always_inline void find_idlest(__u32 first, __u32 spread, struct choice *best)
 {
-	__u32 start = host->worker_spread > CANDIDATES_MAX ? bpf_get_prandom_u32() : 0;
+	__u32 start = spread > CANDIDATES_MAX ? bpf_get_prandom_u32() : 0;
 
-	for (__u32 i = 0; i < CANDIDATES_MAX && i < host->worker_spread; i++) {
-		__u32 place = (start + i) % host->worker_spread;
+	for (__u32 i = 0; i < CANDIDATES_MAX && i < spread; i++) {
+		__u32 place = (start + i) % spread;
 
-		consider(best, (host->worker_first + place) % worker_count);
+		consider(best, (first + place) % worker_count);
 	}
 }
 
-/* Locality first: a packet that need not change its CPU does not, unless others are much idler. */
-static __noinline __u32 choose_worker(const struct host_value *host)
+/*
+ * A part: of the @spread workers from @first on. Locality first: a packet that
+ * need not change its CPU does not, unless others are much idler.
+ */
+__noinline __u32 choose_worker(__u32 first, __u32 spread)
 {
 	struct choice local = { WORKER_NONE, WORKER_LOAD_STALLED_PERMILLE };
 	struct choice idlest = { WORKER_NONE, WORKER_LOAD_STALLED_PERMILLE };
@@ -47,14 +50,14 @@ static __noinline __u32 choose_worker(const struct host_value *host)
 	struct worker_value *here = bpf_map_lookup_elem(&workers, &cpu);
 
 	if (here && here->cpu_worker < worker_count) {
-		__u32 place = here->cpu_worker + worker_count - host->worker_first % worker_count;
+		__u32 place = here->cpu_worker + worker_count - first % worker_count;
 
-		if (place % worker_count < host->worker_spread)
+		if (place % worker_count < spread)
 			consider(&local, here->cpu_worker);
 	}
 	if (local.load_permille < WORKER_LOAD_BUSY_PERMILLE)
 		return local.worker;
-	find_idlest(host, &idlest);
+	find_idlest(first, spread, &idlest);
 	if (local.load_permille < WORKER_LOAD_STALLED_PERMILLE &&
 	    local.load_permille <= idlest.load_permille + WORKER_LOAD_MARGIN_PERMILLE)
 		return local.worker;
@@ -68,10 +71,8 @@ static __noinline __u32 choose_worker(const struct host_value *host)
 static __always_inline __u32 choose_any(const struct packet *packet)
 {
 	__u32 hash = (packet_address_sum(packet) ^ packet->flow.client_port) * 0x9e3779b1u >> 16;
-	struct host_value everybody = { .worker_first = hash % worker_count,
-					.worker_spread = worker_count };
 
-	return choose_worker(&everybody);
+	return choose_worker(hash % worker_count, worker_count);
 }
 
 #endif

@@ -37,13 +37,16 @@ enum kernel_socket {
 	KERNEL_SOCKET_KNOWN, /* of this very connection, TIME_WAIT included */
 };
 
-static __noinline enum kernel_socket kernel_socket_of(struct xdp_md *ctx, struct steering *s)
+/* A part: an enum kernel_socket. */
+__noinline __u32 kernel_socket_of(struct xdp_md *ctx, struct packet *packet)
 {
 	struct bpf_sock_tuple tuple = { 0 };
-	enum kernel_socket found = KERNEL_SOCKET_KNOWN;
+	__u32 found = KERNEL_SOCKET_KNOWN;
 	struct bpf_sock *sk;
 
-	if (tuple_of_flow(&tuple, &s->packet.flow) == sizeof(tuple.ipv4))
+	if (!packet)
+		return KERNEL_SOCKET_NONE;
+	if (tuple_of_flow(&tuple, &packet->flow) == sizeof(tuple.ipv4))
 		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	else
 		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
@@ -57,20 +60,31 @@ static __noinline enum kernel_socket kernel_socket_of(struct xdp_md *ctx, struct
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* The options of the packet's TCP header, in window->options. 0, or -1 where it has none. */
-static __always_inline int read_options(struct xdp_md *ctx, struct steering *s,
-					struct window *window)
+/* A part: the options of the packet's TCP header, in window->options. 0, or -1: it has none. */
+__noinline int read_options(struct xdp_md *ctx, __u32 tcp_pos, __u32 payload_pos)
 {
-	__u32 start = s->packet.tcp_pos + sizeof(struct tcphdr);
-	__u32 len = s->packet.payload_pos - start;
+	struct window *window = window_here();
+	__u32 start = tcp_pos + sizeof(struct tcphdr);
+	__u32 len = payload_pos - start;
 
 	platform_keep(len);
-	if (len == 0 || len > TCP_OPTIONS_MAX_BYTES)
+	if (!can_admit || !window || len == 0 || len > TCP_OPTIONS_MAX_BYTES)
 		return -1;
 	if (bpf_xdp_load_bytes(ctx, start, window->bytes, len))
 		return -1;
 	options_read(window, len);
 	return 0;
+}
+
+/* This CPU's window with the options in it; NULL where the packet has no timestamps. */
+static __always_inline struct window *window_with_options(struct xdp_md *ctx,
+							  const struct packet *packet)
+{
+	struct window *window = window_here();
+
+	if (!window || read_options(ctx, packet->tcp_pos, packet->payload_pos))
+		return NULL;
+	return window->options.has_timestamps ? window : NULL;
 }
 
 /* ---- SYN ------------------------------------------------------------------------------------ */
@@ -84,7 +98,7 @@ static __always_inline __u32 agree_on_options(const struct steering *s,
 
 	if (options->has_sack && now->has_sack)
 		agreed |= COOKIE_SACK;
-	if (now->has_ecn && (s->packet.tcp_flags & TCP_ECE) && (s->packet.tcp_flags & TCP_CWR))
+	if (now->has_ecn && (s->packet->tcp_flags & TCP_ECE) && (s->packet->tcp_flags & TCP_CWR))
 		agreed |= COOKIE_ECN;
 	return agreed;
 }
@@ -116,20 +130,20 @@ static __always_inline void write_syn_options(struct reply *reply, const struct 
 }
 
 /* Makes the SYN in @ctx into its answer. CONTINUE where the kernel has to answer it. */
-static __noinline enum verdict answer_syn(struct xdp_md *ctx, struct steering *s,
-					  const struct settings_value *now)
+static __always_inline enum verdict answer_syn(struct xdp_md *ctx, struct steering *s,
+					       const struct settings_value *now)
 {
-	struct window *window = window_here();
+	struct window *window = window_with_options(ctx, s->packet);
 	__u32 slot = now->cookie_slot & 1;
 	struct cookie_key *key = bpf_map_lookup_elem(&cookie_keys, &slot);
-	bool is_ipv4 = s->packet.ethertype == ETH_P_IP;
+	bool is_ipv4 = s->packet->ethertype == ETH_P_IP;
 	__u32 mss = is_ipv4 ? now->mss_ipv4 : now->mss_ipv6;
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	struct reply reply = { .flags = TCP_SYN | TCP_ACK };
 	__u32 agreed;
 	int index;
 
-	if (!window || !key || read_options(ctx, s, window) || !window->options.has_timestamps)
+	if (!window || !key)
 		return VERDICT_CONTINUE;
 	index = mss_index_of(is_ipv4, &window->options);
 	if (index < 0 || mss == 0)
@@ -137,12 +151,12 @@ static __noinline enum verdict answer_syn(struct xdp_md *ctx, struct steering *s
 	agreed = agree_on_options(s, now, &window->options);
 	if (agreed & COOKIE_ECN)
 		reply.flags |= TCP_ECE;
-	reply.seq = cookie_make(key, &s->packet.flow, s->packet.seq, now_ns,
+	reply.seq = cookie_make(key, &s->packet->flow, s->packet->seq, now_ns,
 				cookie_slot_and_mss(slot, index));
-	reply.ack_seq = s->packet.seq + 1;
+	reply.ack_seq = s->packet->seq + 1;
 	reply.window = WINDOW_MAX - WINDOW_MAX % mss;
 	write_syn_options(&reply, now, mss, agreed, &window->options, now_ns);
-	if (reply_make(ctx, s, &reply))
+	if (reply_make(ctx, s->packet, &reply))
 		return drop_for(s, DROP_REASON_FLOW_REFUSED, &s->stats->drop_flow_refused, NULL);
 	count(&s->stats->answer_syn);
 	return VERDICT_ANSWER;
@@ -160,33 +174,35 @@ static __always_inline bool is_answering_here(const struct xdp_md *ctx,
 	return false;
 }
 
-/* A SYN to a listener that has early dispatch, of a connection that flows does not know. */
-static __always_inline enum verdict meet_syn(struct xdp_md *ctx, struct steering *s,
-					     const struct settings_value *now)
+/* A part: a SYN to a listener that has early dispatch, of a connection that flows does not know. */
+__noinline __u32 meet_syn(struct xdp_md *ctx, struct packet *packet)
 {
-	if (s->packet.payload_pos != s->packet.payload_end || !is_answering_here(ctx, now))
+	struct steering s = { .packet = packet, .stats = stats_here() };
+	struct settings_value *now = settings_now();
+
+	if (!can_admit || !packet || !s.stats || !now)
 		return VERDICT_CONTINUE;
-	switch (kernel_socket_of(ctx, s)) {
+	if (packet->payload_pos != packet->payload_end || !is_answering_here(ctx, now))
+		return VERDICT_CONTINUE;
+	switch (kernel_socket_of(ctx, packet)) {
 	case KERNEL_SOCKET_KNOWN:
-		return pass(&s->stats->pass_syn_known);
-	case KERNEL_SOCKET_NONE: /* nobody listens: it has to hear so */
-		return VERDICT_CONTINUE;
+		return pass(&s.stats->pass_syn_known);
 	case KERNEL_SOCKET_LISTENS:
-		break;
+		return answer_syn(ctx, &s, now);
 	}
-	return answer_syn(ctx, s, now);
+	return VERDICT_CONTINUE; /* nobody listens: it has to hear so */
 }
 
 /* ---- after it ------------------------------------------------------------------------------- */
 
 /* Answers in the name of a connection that has no socket: @flags, and nothing else. */
-static __noinline enum verdict answer_bare(struct xdp_md *ctx, struct steering *s,
-					   const struct settings_value *now, __u8 flags)
+static __always_inline enum verdict answer_bare(struct xdp_md *ctx, struct steering *s,
+						const struct settings_value *now, __u8 flags)
 {
 	struct window *window = window_here();
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
-	struct reply reply = { .seq = s->packet.ack_seq,
-			       .ack_seq = s->packet.seq + 1,
+	struct reply reply = { .seq = s->packet->ack_seq,
+			       .ack_seq = s->packet->seq + 1,
 			       .flags = flags,
 			       .option_words = 3 };
 	__u32 agreed, mss;
@@ -194,7 +210,7 @@ static __noinline enum verdict answer_bare(struct xdp_md *ctx, struct steering *
 	if (!window)
 		return VERDICT_CONTINUE;
 	agreed = window->options.timestamp_echo & COOKIE_OPTION_MASK;
-	mss = s->packet.ethertype == ETH_P_IP ? now->mss_ipv4 : now->mss_ipv6;
+	mss = s->packet->ethertype == ETH_P_IP ? now->mss_ipv4 : now->mss_ipv6;
 	reply.window = mss ? WINDOW_MAX - WINDOW_MAX % mss : WINDOW_MAX;
 	if ((agreed & COOKIE_SCALE_MASK) != COOKIE_SCALE_NONE)
 		reply.window >>= now->window_scale & 15;
@@ -202,60 +218,62 @@ static __noinline enum verdict answer_bare(struct xdp_md *ctx, struct steering *
 	reply.options[1] =
 		network_order_u32(cookie_timestamp(now_ns, now->timestamp_offset, agreed));
 	reply.options[2] = network_order_u32(window->options.timestamp);
-	if (reply_make(ctx, s, &reply))
+	if (reply_make(ctx, s->packet, &reply))
 		return drop_for(s, DROP_REASON_FLOW_REFUSED, &s->stats->drop_flow_refused, NULL);
 	count(flags & TCP_FIN ? &s->stats->answer_fin : &s->stats->answer_keepalive);
 	return VERDICT_ANSWER;
 }
 
 /* Where the segment stands in a connection that we answered; COOKIE_INVALID: in none. */
-static __noinline enum cookie_place place_of(struct xdp_md *ctx, struct steering *s)
+static __always_inline enum cookie_place place_of(struct xdp_md *ctx, struct steering *s)
 {
-	struct window *window = window_here();
-	__u32 cookie = s->packet.ack_seq - 1;
+	__u32 cookie = s->packet->ack_seq - 1;
 	__u32 slot = cookie_slot(cookie);
 	struct cookie_key *key = bpf_map_lookup_elem(&cookie_keys, &slot);
 	enum cookie_place place;
 
-	if (!s->packet.is_ack || !window || !key)
+	if (!s->packet->is_ack || !key)
 		return COOKIE_INVALID;
-	place = cookie_check(key, &s->packet.flow, cookie, s->packet.seq,
+	place = cookie_check(key, &s->packet->flow, cookie, s->packet->seq,
 			     bpf_ktime_get_coarse_ns());
 	/* All that we answered has timestamps, and keeps them (RFC 7323 3.2). */
-	if (place != COOKIE_INVALID &&
-	    (read_options(ctx, s, window) || !window->options.has_timestamps))
+	if (place != COOKIE_INVALID && !window_with_options(ctx, s->packet))
 		return COOKIE_INVALID;
 	return place;
 }
 
-/*
- * A segment without SYN and RST to a listener that has early dispatch, of a
- * connection that flows does not know. CONTINUE with s->is_early: its first payload.
- */
-static __always_inline enum verdict meet_segment(struct xdp_md *ctx, struct steering *s,
-						 const struct settings_value *now)
-{
-	__u32 payload_bytes = s->packet.payload_end - s->packet.payload_pos;
-	enum cookie_place place = place_of(ctx, s);
+/* What meet_segment returns beside the verdicts: the first payload of a connection we answered. */
+enum { MEET_FIRST_PAYLOAD = 0x100 };
 
+/*
+ * A part: a segment without SYN and RST to a listener that has early dispatch, of
+ * a connection that flows does not know.
+ */
+__noinline __u32 meet_segment(struct xdp_md *ctx, struct packet *packet)
+{
+	struct steering s = { .packet = packet, .stats = stats_here() };
+	struct settings_value *now = settings_now();
+	enum cookie_place place;
+	__u32 payload_bytes;
+
+	if (!can_admit || !packet || !s.stats || !now)
+		return VERDICT_CONTINUE;
+	place = place_of(ctx, &s);
 	if (place == COOKIE_INVALID)
 		return VERDICT_CONTINUE;
-	if (place == COOKIE_FIRST && payload_bytes) {
-		s->is_early = true;
-		return VERDICT_CONTINUE;
-	}
-	if (place == COOKIE_FIRST && !s->packet.is_fin) {
-		count(&s->stats->absorb_ack);
+	payload_bytes = packet->payload_end - packet->payload_pos;
+	if (place == COOKIE_FIRST && payload_bytes)
+		return MEET_FIRST_PAYLOAD;
+	if (place == COOKIE_FIRST && !packet->is_fin) {
+		count(&s.stats->absorb_ack);
 		return VERDICT_ABSORB;
 	}
 	/* What follows is also sent by connections that have a socket, and no entry any more. */
-	if (kernel_socket_of(ctx, s) == KERNEL_SOCKET_KNOWN)
-		return pass(&s->stats->pass_not_early);
-	if (place == COOKIE_FIRST)
-		return answer_bare(ctx, s, now, TCP_FIN | TCP_ACK);
-	if (place == COOKIE_BEFORE && payload_bytes <= 1)
-		return answer_bare(ctx, s, now, TCP_ACK);
-	return drop_for(s, DROP_REASON_EARLY_ORDER, &s->stats->drop_early_order, NULL);
+	if (kernel_socket_of(ctx, packet) == KERNEL_SOCKET_KNOWN)
+		return pass(&s.stats->pass_not_early);
+	if (place != COOKIE_FIRST && (place != COOKIE_BEFORE || payload_bytes > 1))
+		return drop_for(&s, DROP_REASON_EARLY_ORDER, &s.stats->drop_early_order, NULL);
+	return answer_bare(ctx, &s, now, place == COOKIE_FIRST ? TCP_FIN | TCP_ACK : TCP_ACK);
 }
 
 #endif

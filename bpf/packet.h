@@ -35,8 +35,10 @@ struct packet {
 	__u8 is_fin;
 	__u8 is_rst;
 	__u8 is_ack;
-	__u8 tcp_flags;  /* all of them, as on the wire */
+	__u8 tcp_flags; /* all of them, as on the wire */
+	__u8 pad;
 	__u16 tcp_check; /* as on the wire */
+	__u16 pad2;
 };
 
 enum {
@@ -197,6 +199,8 @@ static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,
 	packet->is_ack = tcp->ack;
 	packet->tcp_flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
 	packet->tcp_pos = start;
+	packet->pad = 0;
+	packet->pad2 = 0;
 	packet->seq = host_order_u32(tcp->seq);
 	packet->ack_seq = host_order_u32(tcp->ack_seq);
 	return PACKET_TCP;

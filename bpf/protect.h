@@ -21,7 +21,7 @@ enum {
 
 static __always_inline enum verdict check_flags(struct steering *s)
 {
-	if (!tcp_flags_are_malformed(s->packet.tcp_flags))
+	if (!tcp_flags_are_malformed(s->packet->tcp_flags))
 		return VERDICT_CONTINUE;
 	return drop_for(s, DROP_REASON_MALFORMED, &s->stats->drop_malformed, NULL);
 }
@@ -33,7 +33,7 @@ static __always_inline enum verdict check_denied(struct steering *s,
 
 	if (!now->has_denylist)
 		return VERDICT_CONTINUE;
-	__builtin_memcpy(key.address, s->packet.flow.client_address, 16);
+	__builtin_memcpy(key.address, s->packet->flow.client_address, 16);
 	if (!bpf_map_lookup_elem(&denylist, &key))
 		return VERDICT_CONTINUE;
 	return drop_for(s, DROP_REASON_DENIED, &s->stats->drop_denied, NULL);
@@ -46,7 +46,7 @@ static __always_inline enum verdict check_allowed(struct steering *s,
 
 	if (!(listener->flags & LISTENER_FLAG_ALLOWLIST))
 		return VERDICT_CONTINUE;
-	__builtin_memcpy(key.address, s->packet.flow.client_address, 16);
+	__builtin_memcpy(key.address, s->packet->flow.client_address, 16);
 	if (bpf_map_lookup_elem(&allowlist, &key))
 		return VERDICT_CONTINUE;
 	return drop_for(s, DROP_REASON_NOT_ALLOWED, &s->stats->drop_not_allowed, NULL);
@@ -85,8 +85,8 @@ static __always_inline void mask_address(__u8 address[16], __u32 bits)
 	}
 }
 
-static __noinline enum verdict check_source_rate(struct steering *s,
-						 const struct settings_value *now)
+static __always_inline enum verdict check_source_rate(struct steering *s,
+						      const struct settings_value *now)
 {
 	struct bucket full = { .refilled_ns = bpf_ktime_get_coarse_ns() };
 	struct source_key key;
@@ -94,7 +94,7 @@ static __noinline enum verdict check_source_rate(struct steering *s,
 
 	if (!now->source_rate_per_s)
 		return VERDICT_CONTINUE;
-	__builtin_memcpy(key.address, s->packet.flow.client_address, 16);
+	__builtin_memcpy(key.address, s->packet->flow.client_address, 16);
 	mask_address(key.address, address_is_ipv4(key.address) ? 96 + now->source_bits_ipv4
 							       : now->source_bits_ipv6);
 	bucket = bpf_map_lookup_elem(&source_rates, &key);
@@ -109,7 +109,7 @@ static __noinline enum verdict check_source_rate(struct steering *s,
 }
 
 /* False where @host has had its connections for now. */
-static __noinline bool host_has_room(const struct host_value *host)
+static __always_inline bool host_has_room(const struct host_value *host)
 {
 	__u32 id = host->host_id;
 	struct host_rate *rate = bpf_map_lookup_elem(&host_rates, &id);

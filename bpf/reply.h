@@ -123,7 +123,7 @@ static __always_inline int reply_tcp(struct cursor *cursor, const struct reply *
 	return 0;
 }
 
-static __always_inline int reply_headers(struct cursor *cursor, const struct steering *s,
+static __always_inline int reply_headers(struct cursor *cursor, const struct packet *packet,
 					 const struct reply *reply)
 {
 	struct ethhdr *eth = take_eth(cursor);
@@ -132,28 +132,30 @@ static __always_inline int reply_headers(struct cursor *cursor, const struct ste
 	if (!eth)
 		return -1;
 	reply_eth(eth);
-	tags_bytes = s->packet.ip_pos - sizeof(*eth);
+	tags_bytes = packet->ip_pos - sizeof(*eth);
 	for (__u32 i = 0; i < VLAN_TAGS_MAX && i * sizeof(struct vlan_tag) < tags_bytes; i++)
 		if (!take_vlan(cursor))
 			return -1;
-	if (s->packet.ethertype == ETH_P_IP ? reply_ipv4(cursor, reply) : reply_ipv6(cursor, reply))
+	if (packet->ethertype == ETH_P_IP ? reply_ipv4(cursor, reply) : reply_ipv6(cursor, reply))
 		return -1;
-	return reply_tcp(cursor, reply, packet_address_sum(&s->packet));
+	return reply_tcp(cursor, reply, packet_address_sum(packet));
 }
 
-/* 0, or -1 where the frame cannot be made to fit; it is then not what it was. */
-static __noinline int reply_make(struct xdp_md *ctx, const struct steering *s,
-				 const struct reply *reply)
+/* A part. 0, or -1 where the frame cannot be made to fit; it is then not what it was. */
+__noinline int reply_make(struct xdp_md *ctx, struct packet *packet, struct reply *reply)
 {
-	int bytes = (int)(s->packet.tcp_pos + reply_tcp_bytes(reply));
-	int change = bytes - (int)(ctx->data_end - ctx->data);
 	struct cursor cursor;
+	int change;
 
+	if (!packet || !reply)
+		return -1;
+	change = (int)(packet->tcp_pos + reply_tcp_bytes(reply));
+	change -= (int)(ctx->data_end - ctx->data);
 	if (change && bpf_xdp_adjust_tail(ctx, change))
 		return -1;
 	cursor.start = cursor.pos = (void *)(long)ctx->data;
 	cursor.end = (void *)(long)ctx->data_end;
-	return reply_headers(&cursor, s, reply);
+	return reply_headers(&cursor, packet, reply);
 }
 
 #endif

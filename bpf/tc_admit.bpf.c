@@ -63,23 +63,37 @@ struct admission {
 
 /* ---- what is negotiated --------------------------------------------------------------------- */
 
-/* The options of the TCP header, in the window of this CPU; NULL where they cannot be read. */
-static __always_inline struct tcp_options *read_options(struct __sk_buff *skb,
-							const struct admission *admission)
+/*
+ * The options of the TCP header, in the window of this CPU. 0, or -1 where they
+ * cannot be read. Not static: verified once, for any place of the header.
+ */
+__noinline int read_options(struct __sk_buff *skb, __u32 tcp_pos, __u32 payload_pos)
 {
-	__u32 start = admission->packet.tcp_pos + sizeof(struct tcphdr);
-	__u32 len = admission->packet.payload_pos - start;
+	__u32 start = tcp_pos + sizeof(struct tcphdr);
+	__u32 len = payload_pos - start;
 	struct window *window;
 	__u32 row = 0;
 
 	window = bpf_map_lookup_elem(&windows, &row);
 	platform_keep(len);
 	if (!window || len == 0 || len > TCP_OPTIONS_MAX_BYTES)
-		return NULL;
+		return -1;
 	if (bpf_skb_load_bytes(skb, start, window->bytes, len))
-		return NULL;
+		return -1;
 	options_read(window, len);
-	return &window->options;
+	return 0;
+}
+
+static __always_inline struct tcp_options *options_of(struct __sk_buff *skb,
+						      const struct packet *packet)
+{
+	struct window *window;
+	__u32 row = 0;
+
+	if (read_options(skb, packet->tcp_pos, packet->payload_pos))
+		return NULL;
+	window = bpf_map_lookup_elem(&windows, &row);
+	return window ? &window->options : NULL;
 }
 
 static __always_inline void read_attrs(const struct admission *admission,
@@ -170,7 +184,7 @@ static __always_inline int make_socket(struct __sk_buff *skb, struct admission *
 				       struct bpf_sock *listener)
 {
 	struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(listener);
-	struct tcp_options *options = read_options(skb, admission);
+	struct tcp_options *options = options_of(skb, &admission->packet);
 	struct bpf_tcp_req_attrs attrs = { 0 };
 	struct settings_value *now;
 	__u32 row = 0;

@@ -32,7 +32,7 @@ static __always_inline enum verdict read_headers(struct xdp_md *ctx, struct stee
 		.end = (void *)(long)ctx->data_end,
 	};
 
-	switch (packet_read(&cursor, &s->packet)) {
+	switch (packet_read(&cursor, s->packet)) {
 	case PACKET_TCP:
 		return VERDICT_CONTINUE;
 	case PACKET_NOT_IP:
@@ -54,7 +54,7 @@ static __always_inline enum verdict read_headers(struct xdp_md *ctx, struct stee
 /* Keeps what is not for a listener away from the maps. */
 static __always_inline enum verdict check_port(struct steering *s)
 {
-	if (is_listen_port(listen_ports, listen_port_count, s->packet.flow.local_port))
+	if (is_listen_port(listen_ports, listen_port_count, s->packet->flow.local_port))
 		return VERDICT_CONTINUE;
 	return pass(&s->stats->pass_other_port);
 }
@@ -67,7 +67,7 @@ static __always_inline enum verdict send_to_worker(struct steering *s, __u32 wor
 		return pass(&s->stats->pass_no_worker);
 	if (value->cpu == bpf_get_smp_processor_id())
 		return pass(&s->stats->pass_local);
-	if (packet_has_partial_checksum(&s->packet))
+	if (packet_has_partial_checksum(s->packet))
 		return pass(&s->stats->pass_checksum);
 	s->cpu = value->cpu;
 	return VERDICT_STEER;
@@ -75,13 +75,13 @@ static __always_inline enum verdict send_to_worker(struct steering *s, __u32 wor
 
 static __always_inline void note_end(struct steering *s, struct flow_value *flow)
 {
-	enum flow_state state = s->packet.is_rst ? FLOW_STATE_CLOSED : FLOW_STATE_CLOSING;
+	enum flow_state state = s->packet->is_rst ? FLOW_STATE_CLOSED : FLOW_STATE_CLOSING;
 
 	if (flow->state == FLOW_STATE_ADMIT) {
-		if (s->packet.is_fin && !(flow->flags & ADMIT_FLAG_FIN))
+		if (s->packet->is_fin && !(flow->flags & ADMIT_FLAG_FIN))
 			count(&s->stats->flow_closed);
 		/* A RST that nobody has looked at does not take its first payload from tc_admit. */
-		if (s->packet.is_fin)
+		if (s->packet->is_fin)
 			flow->flags |= ADMIT_FLAG_FIN;
 		return;
 	}
@@ -98,28 +98,30 @@ static __always_inline void note_end(struct steering *s, struct flow_value *flow
  * decides about it; it must not cost the living connection its entry. Where XDP
  * answers SYNs the kernel is asked whether the connection lives.
  */
-static __always_inline enum verdict follow_syn(struct xdp_md *ctx, struct steering *s,
-					       const struct flow_value *flow)
+static __always_inline enum verdict follow_syn(struct xdp_md *ctx, struct steering *s)
 {
-	if (can_admit && kernel_socket_of(ctx, s) != KERNEL_SOCKET_KNOWN) {
-		bpf_map_delete_elem(&flows, &s->packet.flow);
+	struct flow_value *flow = bpf_map_lookup_elem(&flows, &s->packet->flow);
+
+	if (!flow)
+		return VERDICT_CONTINUE;
+	if (can_admit && kernel_socket_of(ctx, s->packet) != KERNEL_SOCKET_KNOWN) {
+		bpf_map_delete_elem(&flows, &s->packet->flow);
 		return VERDICT_CONTINUE;
 	}
 	if (flow->state == FLOW_STATE_STEERED || flow->state == FLOW_STATE_ADMIT)
 		return send_to_worker(s, flow->worker);
-	bpf_map_delete_elem(&flows, &s->packet.flow);
+	bpf_map_delete_elem(&flows, &s->packet->flow);
 	return pass(&s->stats->pass_flow_ended);
 }
 
-static __always_inline enum verdict follow_flow(struct xdp_md *ctx, struct steering *s)
+/* A packet without SYN. */
+static __always_inline enum verdict follow_flow(struct steering *s)
 {
-	struct flow_value *flow = bpf_map_lookup_elem(&flows, &s->packet.flow);
+	struct flow_value *flow = bpf_map_lookup_elem(&flows, &s->packet->flow);
 
 	if (!flow)
 		return VERDICT_CONTINUE;
-	if (s->packet.is_syn)
-		return follow_syn(ctx, s, flow);
-	if (s->packet.is_fin || s->packet.is_rst)
+	if (s->packet->is_fin || s->packet->is_rst)
 		note_end(s, flow);
 	return send_to_worker(s, flow->worker);
 }
@@ -139,29 +141,52 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	return bpf_map_lookup_elem(&listeners, &key);
 }
 
-/* Reads the host of the first payload into window->name. 0, or -1 where there is none. */
-static __always_inline int read_host(const struct payload *payload, enum listener_protocol protocol,
-				     struct window *window)
+/*
+ * A part: reads the host of the payload from @start to @end into window->name. 0,
+ * or -1 where there is none. @protocol is an enum listener_protocol.
+ */
+__noinline int read_host(struct xdp_md *ctx, __u32 start, __u32 end, __u32 protocol)
 {
+	struct payload payload = { ctx, start, end };
+	struct window *window = window_here();
+
+	if (!can_dispatch || !window)
+		return -1;
 	if (protocol == LISTENER_PROTOCOL_TLS)
-		return host_read_tls(payload, window);
+		return host_read_tls(&payload, window);
 	if (protocol == LISTENER_PROTOCOL_HTTP)
-		return host_read_http(payload, window);
+		return host_read_http(&payload, window);
 	return -1;
 }
 
-/* The entry of the host in window->name: its own, else that of its wildcard, else that for all. */
-static __always_inline struct host_value *find_host(struct steering *s, struct window *window)
+/* A part: the hash of window->name. */
+__noinline __u64 hash_name(void)
 {
-	struct host_key key = { .hash = host_hash(hash_key.k0, hash_key.k1, &window->name) };
+	struct window *window = window_here();
+
+	return window ? host_hash(hash_key.k0, hash_key.k1, &window->name) : HOST_HASH_CATCH_ALL;
+}
+
+/* A part: window->name becomes its wildcard. 0, or -1 where it has none. */
+__noinline int widen_name(void)
+{
+	struct window *window = window_here();
+
+	return window ? window_to_wildcard(window) : -1;
+}
+
+/* The entry of the host in window->name: its own, else that of its wildcard, else that for all. */
+static __always_inline struct host_value *find_host(struct steering *s)
+{
+	struct host_key key = { .hash = hash_name() };
 	struct host_value *host = bpf_map_lookup_elem(&hosts, &key);
 
 	if (host) {
 		count(&s->stats->host_exact);
 		return host;
 	}
-	if (window_to_wildcard(window) == 0) {
-		key.hash = host_hash(hash_key.k0, hash_key.k1, &window->name);
+	if (widen_name() == 0) {
+		key.hash = hash_name();
 		host = bpf_map_lookup_elem(&hosts, &key);
 		if (host) {
 			count(&s->stats->host_wildcard);
@@ -177,7 +202,7 @@ static __always_inline struct host_value *find_host(struct steering *s, struct w
 
 /* ---- what a first payload does -------------------------------------------------------------- */
 
-static __noinline struct host_counters *host_counters_of(__u32 host_id)
+static __always_inline struct host_counters *host_counters_of(__u32 host_id)
 {
 	struct host_counters none = { 0 };
 	struct host_counters *counters = bpf_map_lookup_elem(&host_stats, &host_id);
@@ -188,7 +213,7 @@ static __noinline struct host_counters *host_counters_of(__u32 host_id)
 	return bpf_map_lookup_elem(&host_stats, &host_id);
 }
 
-static __always_inline enum verdict refuse_host(struct steering *s, const struct host_value *host,
+static __always_inline enum verdict refuse_host(struct steering *s, struct host_value *host,
 						bool is_named)
 {
 	if (is_named)
@@ -200,7 +225,7 @@ static __always_inline enum verdict refuse_host(struct steering *s, const struct
  * CONTINUE where the host's set decides, PASS where it does not. @is_named: the
  * entry is not the one for all other hosts.
  */
-static __always_inline enum verdict obey_policy(struct steering *s, const struct host_value *host,
+static __always_inline enum verdict obey_policy(struct steering *s, struct host_value *host,
 						bool is_named)
 {
 	struct host_counters *counters = host_counters_of(host->host_id);
@@ -223,29 +248,30 @@ static __always_inline enum verdict obey_policy(struct steering *s, const struct
 }
 
 /* What becomes of the flow in this packet: its end may come with its first payload. */
-static __always_inline enum flow_state first_state(const struct steering *s)
+static __always_inline enum flow_state first_state(const struct packet *packet, bool is_early)
 {
-	if (s->is_early)
+	if (is_early)
 		return FLOW_STATE_ADMIT;
-	if (s->packet.is_rst)
+	if (packet->is_rst)
 		return FLOW_STATE_CLOSED;
-	return s->packet.is_fin ? FLOW_STATE_CLOSING : FLOW_STATE_STEERED;
+	return packet->is_fin ? FLOW_STATE_CLOSING : FLOW_STATE_STEERED;
 }
 
 /* False where the flow is not remembered. */
-static __noinline bool remember_flow(struct steering *s, __u32 worker, __u32 host_id)
+static __always_inline bool remember_flow(struct steering *s, __u32 worker, __u32 host_id,
+					  bool is_early)
 {
 	struct flow_value flow = {
 		.last_seen_ns = bpf_ktime_get_coarse_ns(),
 		.host_id = host_id,
 		.worker = worker,
-		.state = first_state(s),
-		.flags = s->packet.is_fin ? ADMIT_FLAG_FIN : 0,
-		.admit_seq = s->packet.seq,
-		.admit_ack = s->packet.ack_seq,
+		.state = first_state(s->packet, is_early),
+		.flags = s->packet->is_fin ? ADMIT_FLAG_FIN : 0,
+		.admit_seq = s->packet->seq,
+		.admit_ack = s->packet->ack_seq,
 	};
 
-	if (bpf_map_update_elem(&flows, &s->packet.flow, &flow, BPF_ANY)) {
+	if (bpf_map_update_elem(&flows, &s->packet->flow, &flow, BPF_ANY)) {
 		count(&s->stats->flow_refused);
 		return false;
 	}
@@ -254,63 +280,78 @@ static __noinline bool remember_flow(struct steering *s, __u32 worker, __u32 hos
 }
 
 /* A connection that we answered has to be admitted somewhere, whatever its host is. */
-static __always_inline enum verdict dispatch_to(struct steering *s, __u32 worker, __u32 host_id)
+static __always_inline enum verdict dispatch_to(struct steering *s, __u32 worker, __u32 host_id,
+						bool is_early)
 {
-	if (s->is_early && worker == WORKER_NONE)
+	if (is_early && worker == WORKER_NONE)
 		worker = 0; /* which is gone: the packet stays on this CPU */
 	if (worker == WORKER_NONE)
 		return pass(&s->stats->pass_no_worker);
-	if (!remember_flow(s, worker, host_id) && s->is_early)
+	if (!remember_flow(s, worker, host_id, is_early) && is_early)
 		return drop_for(s, DROP_REASON_FLOW_REFUSED, &s->stats->drop_flow_refused, NULL);
-	if (s->is_early)
+	if (is_early)
 		count(&s->stats->early_first);
 	return send_to_worker(s, worker);
 }
 
 /* Without a host the worker that accepts looks itself. @counter: why, where the packet passes. */
-static __always_inline enum verdict dispatch_unread(struct steering *s, __u64 *counter)
+static __always_inline enum verdict dispatch_unread(struct steering *s, __u64 *counter,
+						    bool is_early)
 {
-	if (!s->is_early)
+	if (!is_early)
 		return pass(counter);
 	count(&s->stats->early_no_host);
-	return dispatch_to(s, choose_any(&s->packet), 0);
+	return dispatch_to(s, choose_any(s->packet), 0, is_early);
 }
 
-/* The first payload of a flow that is not known: its host says whose it is. */
-static __noinline enum verdict dispatch(struct xdp_md *ctx, struct steering *s,
-					enum listener_protocol protocol)
+static __always_inline enum verdict dispatch_by_host(struct xdp_md *ctx, struct steering *s,
+						     __u32 protocol, bool is_early)
 {
-	struct payload payload = { ctx, s->packet.payload_pos, s->packet.payload_end };
-	struct window *window = window_here();
 	__u64 named = s->stats->host_catch_all;
 	struct host_value *host;
 	enum verdict verdict;
 
-	if (!window || read_host(&payload, protocol, window))
-		return dispatch_unread(s, &s->stats->pass_no_host);
-	host = find_host(s, window);
+	if (read_host(ctx, s->packet->payload_pos, s->packet->payload_end, protocol))
+		return dispatch_unread(s, &s->stats->pass_no_host, is_early);
+	host = find_host(s);
 	if (!host)
-		return dispatch_unread(s, &s->stats->pass_host_unknown);
+		return dispatch_unread(s, &s->stats->pass_host_unknown, is_early);
 	verdict = obey_policy(s, host, named == s->stats->host_catch_all);
 	if (verdict == VERDICT_PASS)
-		return dispatch_unread(s, &s->stats->pass_host_policy);
+		return dispatch_unread(s, &s->stats->pass_host_policy, is_early);
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
-	return dispatch_to(s, choose_worker(host), host->host_id);
+	return dispatch_to(s, choose_worker(host->worker_first, host->worker_spread), host->host_id,
+			   is_early);
+}
+
+/*
+ * A part: the first payload of a flow that is not known; its host says whose it
+ * is. @is_early: of a connection that XDP answered. A decision.
+ */
+__noinline __u32 dispatch(struct xdp_md *ctx, struct packet *packet, __u32 protocol, __u32 is_early)
+{
+	struct steering s = { .packet = packet, .stats = stats_here() };
+
+	if (!can_dispatch || !packet || !s.stats)
+		return VERDICT_PASS;
+	return decision_of(&s, dispatch_by_host(ctx, &s, protocol, is_early != 0));
 }
 
 /* ---- what begins a connection --------------------------------------------------------------- */
 
-/* XDP's part of a connection before it has a socket; CONTINUE: it is the kernel's. */
-static __always_inline enum verdict meet_early(struct xdp_md *ctx, struct steering *s,
-					       const struct listener_value *listener,
-					       const struct settings_value *now)
+/*
+ * XDP's part of a connection before it has a socket: a verdict, of which CONTINUE
+ * says that it is the kernel's; or MEET_FIRST_PAYLOAD.
+ */
+static __always_inline __u32 meet_early(struct xdp_md *ctx, struct steering *s,
+					const struct listener_value *listener)
 {
 	if (!can_admit || !(listener->flags & LISTENER_FLAG_EARLY_DISPATCH))
 		return VERDICT_CONTINUE;
-	if (s->packet.is_syn)
-		return meet_syn(ctx, s, now);
-	return s->packet.is_rst ? VERDICT_CONTINUE : meet_segment(ctx, s, now);
+	if (s->packet->is_syn)
+		return meet_syn(ctx, s->packet);
+	return s->packet->is_rst ? VERDICT_CONTINUE : meet_segment(ctx, s->packet);
 }
 
 /* A SYN that the kernel answers: it costs a socket, or one of the kernel's own cookies. */
@@ -325,49 +366,64 @@ static __always_inline enum verdict begin_in_kernel(struct xdp_md *ctx, struct s
 						: &s->stats->pass_no_payload);
 }
 
+/* The first payload of a flow that is not known, or what passes for one. */
+static __always_inline enum verdict begin_with_payload(struct xdp_md *ctx, struct steering *s,
+						       const struct settings_value *now,
+						       __u32 protocol, bool is_early)
+{
+	enum verdict verdict = VERDICT_CONTINUE;
+
+	if (!can_dispatch)
+		return pass(&s->stats->pass_no_host);
+	if (is_early)
+		verdict = check_source_rate(s, now);
+	if (verdict != VERDICT_CONTINUE)
+		return verdict;
+	return decision_take(s, dispatch(ctx, s->packet, protocol, is_early));
+}
+
 /* A packet of a flow that is not known. */
 static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steering *s,
 					       const struct settings_value *now)
 {
-	struct listener_value *listener = find_listener(&s->packet.flow);
+	struct listener_value *listener = find_listener(&s->packet->flow);
 	enum verdict verdict;
+	__u32 met;
 
 	if (!listener)
 		return pass(&s->stats->pass_other_address);
 	verdict = check_allowed(s, listener);
-	if (verdict == VERDICT_CONTINUE)
-		verdict = meet_early(ctx, s, listener, now);
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
-	if (s->packet.is_syn)
+	met = meet_early(ctx, s, listener);
+	if (met != VERDICT_CONTINUE && met != MEET_FIRST_PAYLOAD)
+		return (enum verdict)met;
+	if (s->packet->is_syn)
 		return begin_in_kernel(ctx, s, now);
-	if (s->packet.payload_pos == s->packet.payload_end)
+	if (s->packet->payload_pos == s->packet->payload_end)
 		return pass(&s->stats->pass_no_payload);
-	if (!can_dispatch)
-		return pass(&s->stats->pass_no_host);
-	if (s->is_early)
-		verdict = check_source_rate(s, now);
-	return verdict == VERDICT_CONTINUE ? dispatch(ctx, s, listener->protocol) : verdict;
+	return begin_with_payload(ctx, s, now, listener->protocol, met == MEET_FIRST_PAYLOAD);
 }
 
 /*
- * A SYN is checked before anything is looked up for it; other packets only where
- * their flow is not known, so that a living connection pays nothing.
+ * A part: what is no packet of a known flow. A SYN is checked before anything is
+ * looked up for it; other packets only where their flow is not known, so that a
+ * living connection pays nothing. A decision.
  */
-static __always_inline enum verdict meet(struct xdp_md *ctx, struct steering *s)
+__noinline __u32 meet(struct xdp_md *ctx, struct packet *packet)
 {
+	struct steering s = { .packet = packet, .stats = stats_here() };
 	struct settings_value *now = settings_now();
-	enum verdict verdict = VERDICT_CONTINUE;
+	enum verdict verdict;
 
-	if (!now)
-		return pass(&s->stats->pass_no_host);
-	if (s->packet.is_syn)
-		verdict = check_denied(s, now);
+	if (!packet || !s.stats || !now)
+		return VERDICT_PASS;
+	verdict = check_denied(&s, now);
+	if (verdict == VERDICT_CONTINUE && packet->is_syn)
+		verdict = follow_syn(ctx, &s);
 	if (verdict == VERDICT_CONTINUE)
-		verdict = follow_flow(ctx, s);
-	if (verdict == VERDICT_CONTINUE && !s->packet.is_syn)
-		verdict = check_denied(s, now);
-	return verdict == VERDICT_CONTINUE ? begin_flow(ctx, s, now) : verdict;
+		verdict = begin_flow(ctx, &s, now);
+	return decision_of(&s, verdict);
 }
 
 /* ---- the program ---------------------------------------------------------------------------- */
@@ -396,11 +452,10 @@ static __always_inline int act(struct steering *s, enum verdict verdict)
 SEC("xdp")
 int xdp_steer(struct xdp_md *ctx)
 {
-	struct steering s; /* packet_read fills in the rest: zeroes would cost each packet */
+	struct packet packet; /* packet_read fills it in: zeroes would cost each packet */
+	struct steering s = { .packet = &packet, .stats = stats_here() };
 	enum verdict verdict;
 
-	s.stats = stats_here();
-	s.is_early = false;
 	if (!s.stats)
 		return XDP_PASS;
 	verdict = read_headers(ctx, &s);
@@ -408,7 +463,9 @@ int xdp_steer(struct xdp_md *ctx)
 		verdict = check_port(&s);
 	if (verdict == VERDICT_CONTINUE)
 		verdict = check_flags(&s);
+	if (verdict == VERDICT_CONTINUE && !packet.is_syn)
+		verdict = follow_flow(&s);
 	if (verdict == VERDICT_CONTINUE)
-		verdict = meet(ctx, &s);
+		verdict = decision_take(&s, meet(ctx, &packet));
 	return act(&s, verdict);
 }

@@ -16,8 +16,8 @@ check-bpf: $(BPF_TEST_BIN) ## BPF programs and the datapath in the running kerne
 	$(Q)scripts/check-bpf $(BPF_TEST_BIN)
 
 .PHONY: verifier-report
-verifier-report: $(BUILD)/bpftest/verifier_report ## what each BPF program costs the verifier (root)
-	$(Q)$<
+verifier-report: $(BUILD)/bpftest/verifier_test ## what each BPF program costs the verifier (root)
+	$(Q)out=$$($< 2>&1); code=$$?; printf '%s\n' "$$out" | grep verified_insns; exit $$code
 
 # The fuzz targets of datapath link the loader, and with it the skeletons.
 $(filter $(BUILD)/fuzz/datapath_%,$(FUZZ:%=$(BUILD)/fuzz/%)): | $(BPF_SKEL)
