@@ -166,18 +166,13 @@ static __always_inline __u32 packet_address_sum(const struct packet *packet)
 	return checksum_fold(sum);
 }
 
-/*
- * What another namespace of this machine sends may come without a checksum: the
- * field then holds the sum of the pseudo-header alone (CHECKSUM_PARTIAL), and the
- * mark that says so is lost when a frame goes through a cpumap. One in 65,536
- * good checksums looks the same; such a packet is not steered, and that is all.
- */
-static __always_inline int packet_has_partial_checksum(const struct packet *packet)
+/* The sum of what a TCP checksum covers beside the segment: addresses, protocol, length. */
+static __always_inline __u32 packet_pseudo_sum(const struct packet *packet)
 {
 	__u64 sum = packet_address_sum(packet);
 
 	sum += host_order(IPPROTO_TCP) + host_order(packet->payload_end - packet->tcp_pos);
-	return packet->tcp_check == checksum_fold(sum);
+	return checksum_fold(sum);
 }
 
 static __always_inline enum packet_kind packet_read_tcp(struct cursor *cursor,

@@ -14,6 +14,7 @@
  * dropped is dropped for one of the reasons in contract.h, and every exit is
  * counted (STATS_COUNTERS says under what name).
  */
+#include "checksum.h"
 #include "choose.h"
 #include "early.h"
 #include "host_http.h"
@@ -67,8 +68,6 @@ static __always_inline enum verdict send_to_worker(struct steering *s, __u32 wor
 		return pass(&s->stats->pass_no_worker);
 	if (value->cpu == bpf_get_smp_processor_id())
 		return pass(&s->stats->pass_local);
-	if (packet_has_partial_checksum(s->packet))
-		return pass(&s->stats->pass_checksum);
 	s->cpu = value->cpu;
 	return VERDICT_STEER;
 }
@@ -428,7 +427,7 @@ __noinline __u32 meet(struct xdp_md *ctx, struct packet *packet)
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
-static __always_inline int act(struct steering *s, enum verdict verdict)
+static __always_inline int act(struct xdp_md *ctx, struct steering *s, enum verdict verdict)
 {
 	if (verdict == VERDICT_DROP || verdict == VERDICT_ABSORB)
 		return XDP_DROP;
@@ -436,6 +435,10 @@ static __always_inline int act(struct steering *s, enum verdict verdict)
 		return XDP_TX;
 	if (verdict != VERDICT_STEER)
 		return XDP_PASS;
+	if (checksum_is_partial(ctx, s->packet)) {
+		count(&s->stats->pass_checksum);
+		return XDP_PASS;
+	}
 	if (bpf_redirect_map(&steer_cpus, s->cpu, XDP_PASS) != XDP_REDIRECT) {
 		count(&s->stats->steer_failed);
 		return XDP_PASS;
@@ -467,5 +470,5 @@ int xdp_steer(struct xdp_md *ctx)
 		verdict = follow_flow(&s);
 	if (verdict == VERDICT_CONTINUE)
 		verdict = decision_take(&s, meet(ctx, &packet));
-	return act(&s, verdict);
+	return act(ctx, &s, verdict);
 }

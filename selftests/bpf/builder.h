@@ -198,16 +198,37 @@ static inline uint16_t frame_checksum(uint32_t sum)
 	return htons((uint16_t)~sum);
 }
 
-/* Both checksums of an IPv4 frame without tags, trailer and IP options: then the stack takes it. */
+/* Where the IP header of a frame begins: behind its tags. */
+static inline size_t frame_ip_pos(const struct frame *frame)
+{
+	size_t pos = ETH_HLEN;
+
+	while ((frame->at[pos - 2] == 0x81 && frame->at[pos - 1] == 0) ||
+	       (frame->at[pos - 2] == 0x88 && frame->at[pos - 1] == 0xa8))
+		pos += 4;
+	return pos;
+}
+
+/* All checksums of a frame without trailer, IP options and extension headers: then the stack takes
+ * it.
+ */
 static inline void frame_put_checksums(struct frame *frame)
 {
-	struct iphdr *ip = (struct iphdr *)(frame->at + ETH_HLEN);
-	struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
-	size_t l4_bytes = frame->len - ETH_HLEN - sizeof(*ip);
+	size_t ip_pos = frame_ip_pos(frame);
+	struct iphdr *ip = (struct iphdr *)(frame->at + ip_pos);
+	bool is_ipv6 = ip->version == 6;
+	size_t tcp_pos = ip_pos + (is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(*ip));
+	size_t address_bytes = is_ipv6 ? 32 : 8;
+	struct tcphdr *tcp = (struct tcphdr *)(frame->at + tcp_pos);
+	size_t l4_bytes = frame->len - tcp_pos;
 	uint32_t sum = IPPROTO_TCP + (uint32_t)l4_bytes;
 
-	ip->check = frame_checksum(frame_sum((const uint8_t *)ip, sizeof(*ip)));
-	sum += frame_sum((const uint8_t *)&ip->saddr, 8);
+	if (!is_ipv6) {
+		ip->check = 0;
+		ip->check = frame_checksum(frame_sum((const uint8_t *)ip, sizeof(*ip)));
+	}
+	tcp->check = 0;
+	sum += frame_sum(frame->at + tcp_pos - address_bytes, address_bytes);
 	sum += frame_sum((const uint8_t *)tcp, l4_bytes);
 	if (l4_bytes % 2) /* the last byte stands in the upper half of its word */
 		sum += (uint32_t)frame->at[frame->len - 1] << 8;
