@@ -17,15 +17,23 @@ format: ## clang-format (version 14) every C file in place
 check: ## everything: lint, unit, golden, BPF and end-to-end tests, and one closing line
 	$(Q)scripts/check
 
+# Clients and floods that have to be quick.
+E2E_BIN := $(patsubst selftests/e2e/src/%.c,$(BUILD)/e2e/%,$(wildcard selftests/e2e/src/*.c))
+$(E2E_BIN): $(BUILD)/e2e/%: selftests/e2e/src/%.c $(BUILD)/lib/base.a | $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(BUILD)/lib/base.a $(LDFLAGS_ALL)
+-include $(E2E_BIN:=.d)
+
 # E2E="-k redirect -x" hands options to pytest.
 E2E ?=
-check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## end-to-end tests in network namespaces (root)
+check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o $(E2E_BIN) ## end-to-end tests in network namespaces (root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run $(E2E)
 
 # The same in each mode of selftests/e2e/modes.py, one after the other: 20 minutes.
 E2E_MATRIX ?= off generic native early foreign
 .PHONY: check-e2e-matrix
-check-e2e-matrix: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## every end-to-end test in every XDP mode (root)
+check-e2e-matrix: ## every end-to-end test in every XDP mode (root)
 	$(Q)failed=0; for mode in $(E2E_MATRIX); do echo "== $$mode"; \
 		E2E_MODE=$$mode E2E_MODES=$$mode $(MAKE) --no-print-directory check-e2e || failed=1; done; exit $$failed
 

@@ -213,7 +213,8 @@ static bool begin_stream(struct conn *conn, const struct h1_request *request, st
 	size_t taken;
 
 	if (hand_off_request(conn, request, bytes))
-		return false;
+		return false; /* the owner counts it */
+	worker_count(worker, requests);
 	conn->parser = NULL;
 	conn->state = CONN_STREAM;
 	taken = stream_begin(conn, request, rest, rest_len);
@@ -254,7 +255,6 @@ static bool step_head(struct conn *conn)
 	}
 	switch (h1_request_parse(request, bytes)) {
 	case H1_DONE:
-		worker_count(worker, requests);
 		goes_on = begin_stream(conn, request, bytes);
 		break;
 	case H1_MORE:
