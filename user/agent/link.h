@@ -98,6 +98,7 @@ bool links_is_settled(const struct links *links);
 void links_send_ticket_keys(struct links *links);
 void links_send_access_log(struct links *links);
 void links_send_settings(struct links *links);
+void links_send_sources(struct links *links);
 /* Whether any proxy is connected. */
 bool links_has_proxy(const struct links *links);
 /* Lets go of those that wait: they connect again, to whoever listens then. */

@@ -68,6 +68,24 @@ static void send_settings(struct link *link)
 	channel_send(&link->channel, CONTROL_SETTINGS, &settings, -1);
 }
 
+static void send_sources(struct link *link)
+{
+	const struct protection *protection = &link->links->agent->protection;
+	struct control_segment segment = { .generation = protection->generation };
+	uint32_t version =
+		control_choose_version(link->hello.version_min, link->hello.version_max, NULL);
+
+	if (protection->sources_fd < 0)
+		return;
+	if (version < CONTROL_SOURCES_VERSION)
+		log_warning("agent",
+			    "proxy %d is of an earlier version: lists of sources hold in "
+			    "XDP alone",
+			    link->pid);
+	else
+		channel_send(&link->channel, CONTROL_SOURCES, &segment, protection->sources_fd);
+}
+
 /* False without memory for its counters: the next one may have more luck. */
 static bool send_setup(struct link *link)
 {
@@ -127,6 +145,7 @@ bool link_send_start(struct link *link)
 	send_access_log(link);
 	send_settings(link);
 	send_ticket_keys(link);
+	send_sources(link);
 	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 	channel_send(&link->channel, CONTROL_START, &start, -1);
 	return true;
@@ -142,6 +161,7 @@ void link_send_all(struct link *link)
 	send_settings(link);
 	send_access_log(link);
 	send_ticket_keys(link);
+	send_sources(link);
 	send_change(link, (1u << PUBLISHED_COUNT) - 1);
 }
 
@@ -158,6 +178,13 @@ void links_send_ticket_keys(struct links *links)
 	for (struct link *link = links->first; link; link = link->next)
 		if (is_serving(link))
 			send_ticket_keys(link);
+}
+
+void links_send_sources(struct links *links)
+{
+	for (struct link *link = links->first; link; link = link->next)
+		if (is_serving(link))
+			send_sources(link);
 }
 
 void links_send_access_log(struct links *links)

@@ -385,7 +385,7 @@ static int start(struct agent *agent, struct err *err)
 		rc = steering_open(&agent->steering, agent, err);
 	if (rc)
 		return rc;
-	protection_apply(&agent->protection);
+	protection_apply(&agent->protection); /* to XDP; a proxy gets them with the rest */
 	adopt_or_start_proxy(agent);
 	/*
 	 * A proxy that was taken over has its configuration, as has the agent in charge; without
@@ -439,6 +439,7 @@ static void init(struct agent *agent, const struct options *options)
 	agent->started_ns = clock_wall_ns();
 	agent->lock_fd = agent->access_log_fd = -1;
 	agent->signal_watch.fd = -1;
+	agent->protection.sources_fd = -1;
 	agent->is_in_place = getenv(UPGRADE_VARIABLE) != NULL;
 	unsetenv(UPGRADE_VARIABLE); /* nobody whom this one starts is meant */
 	publisher_init(&agent->publisher);

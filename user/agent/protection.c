@@ -9,6 +9,8 @@
 #include "agent/agent.h"
 #include "base/container.h"
 #include "base/log.h"
+#include "base/memfd.h"
+#include "image/sources.h"
 
 enum {
 	/* A ConfigMap's files are links into a directory that is renamed. */
@@ -87,6 +89,44 @@ static int read_all(struct protection *protection, struct err *err)
 	return rc;
 }
 
+/* -------------------------------------------------------------------------- the segment */
+
+static void add_list(struct sources_writer *writer, const struct addr *listener,
+		     const struct source_list *list)
+{
+	sources_writer_begin(writer, listener);
+	for (size_t i = 0; i < list->entries.len; i++)
+		sources_writer_add(writer, &list->entries.at[i].prefix);
+}
+
+static int write_segment(struct protection *protection, struct err *err)
+{
+	const struct listeners *listeners = &protection->agent->listeners;
+	struct sources_writer *writer = sources_writer_new(protection->generation + 1);
+	struct str bytes;
+	int fd;
+
+	if (protection->deny.entries.len)
+		add_list(writer, NULL, &protection->deny);
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct protection_allow *allow = &protection->allow[listeners->at[i].id];
+
+		if (allow->is_limited)
+			add_list(writer, &listeners->at[i].addr, &allow->list);
+	}
+	fd = sources_writer_finish(writer, &bytes, err);
+	if (fd == 0)
+		fd = memfd_seal("sluice-sources", bytes, err);
+	sources_writer_free(writer);
+	if (fd < 0)
+		return fd;
+	if (protection->sources_fd >= 0)
+		close(protection->sources_fd);
+	protection->sources_fd = fd;
+	protection->generation++;
+	return 0;
+}
+
 /* ----------------------------------------------------------------------------- the maps */
 
 /* @prefixes borrows @room, which holds as many as @list. */
@@ -137,6 +177,7 @@ void protection_apply(struct protection *protection)
 	struct agent *agent = protection->agent;
 	struct err err = { 0 };
 
+	links_send_sources(&agent->links);
 	if (!agent->steering.datapath)
 		return;
 	apply_deny(protection);
@@ -194,6 +235,8 @@ void protection_reload(struct protection *protection)
 
 	if (read_all(protection, &err))
 		log_error("agent", "that list stays as it was: %s", err.text);
+	if (write_segment(protection, &err))
+		log_error("agent", "lists of sources hold in XDP alone: %s", err.text);
 	watch_files(protection);
 	protection_apply(protection);
 	log_info("agent", "denylist: %zu networks", protection->deny.entries.len);
@@ -229,6 +272,8 @@ int protection_open(struct protection *protection, struct agent *agent, struct e
 	protection->timer.on_due = on_settled;
 	protection->watch.on_event = on_file_event;
 	rc = read_all(protection, err);
+	if (!rc)
+		rc = write_segment(protection, err);
 	if (rc)
 		return rc;
 	protection->watch.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -240,6 +285,8 @@ int protection_open(struct protection *protection, struct agent *agent, struct e
 
 void protection_close(struct protection *protection)
 {
+	if (protection->sources_fd >= 0)
+		close(protection->sources_fd);
 	if (!protection->agent)
 		return;
 	loop_timer_clear(&protection->agent->loop, &protection->timer);

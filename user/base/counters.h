@@ -20,6 +20,9 @@
 	X(connections_accepted, "Downstream connections accepted")                                 \
 	X(connections_handed_off, "Downstream connections given to the worker of the host")        \
 	X(connections_refused, "Downstream connections closed for want of memory or slots")        \
+	X(drop_denied, "Downstream connections closed because of the deny list")                   \
+	X(drop_not_allowed, "Downstream connections closed because of a listener's allow list")    \
+	X(drop_host_unknown, "Downstream connections closed because nobody serves their host")     \
 	X(tls_handshakes, "TLS handshakes completed with a full key exchange")                     \
 	X(tls_resumptions, "TLS handshakes completed by resumption")                               \
 	X(tls_failures, "TLS handshakes that failed")                                              \

@@ -42,6 +42,7 @@ static const struct row messages[CONTROL_TYPE_COUNT] = {
 	[CONTROL_IMAGE] = { "image", sizeof(struct control_segment), 1, BOTH_SIDES },
 	[CONTROL_ENDPOINTS] = { "endpoints", sizeof(struct control_segment), 1, BOTH_SIDES },
 	[CONTROL_CERTS] = { "certs", sizeof(struct control_segment), 1, BOTH_SIDES },
+	[CONTROL_SOURCES] = { "sources", sizeof(struct control_segment), 1, CONTROL_SIDE_AGENT },
 	[CONTROL_START] = { "start", sizeof(struct control_start), 0, CONTROL_SIDE_AGENT },
 	[CONTROL_IN_FORCE] = { "in_force", sizeof(struct control_in_force), 0, CONTROL_SIDE_PROXY },
 	[CONTROL_REFUSED] = { "refused", sizeof(struct control_refused), 0, BOTH_SIDES },

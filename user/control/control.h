@@ -17,13 +17,13 @@
  *      │ CERTS+fd: what it holds from an agent before this one                 │
  *      ├──────────────────────────────────────────────────────────────────────►│
  *      │           SETUP, COUNTERS+fd, LISTENER+fd ..., [ACCESS_LOG+fd],       │
- *      │           SETTINGS, TICKET_KEYS, IMAGE+fd, ENDPOINTS+fd, CERTS+fd,    │
- *      │           START                                                       │
+ *      │           SETTINGS, TICKET_KEYS, SOURCES+fd, IMAGE+fd, ENDPOINTS+fd,  │
+ *      │           CERTS+fd, START                                             │
  *      │◄──────────────────────────────────────────────────────────────────────┤
  *      │ IN_FORCE or REFUSED for each of the three segments                    │
  *      ├──────────────────────────────────────────────────────────────────────►│
  *      │           at any time: IMAGE, ENDPOINTS, CERTS, TICKET_KEYS,          │
- *      │           SETTINGS, ACCESS_LOG, DRAIN                                 │
+ *      │           SOURCES, SETTINGS, ACCESS_LOG, DRAIN                        │
  *      │◄──────────────────────────────────────────────────────────────────────┤
  *      │ IN_FORCE / REFUSED;  LEAVING: a signal asks it to end, it waits for   │
  *      │ DRAIN;  DRAINED, then it exits with 0                                 │
@@ -68,10 +68,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define CONTROL_VERSION     2u             /* the highest that this build speaks */
+#define CONTROL_VERSION     3u             /* the highest that this build speaks */
 #define CONTROL_VERSION_MIN 2u             /* and the lowest */
 #define CONTROL_SOCKET_NAME "control.sock" /* in the run dir */
 #define CONTROL_ADMIN_NAME  "admin.sock"   /* the same: HTTP, for sluicectl */
+
+#define CONTROL_SOURCES_VERSION 3u /* the first that knows SOURCES */
 
 enum {
 	CONTROL_RETRY_MS = 100,
@@ -111,6 +113,7 @@ enum control_type {
 	CONTROL_HANDOVER = 21,
 	CONTROL_COMMIT = 22,
 	CONTROL_LET_GO = 23,
+	CONTROL_SOURCES = 24, /* from version 3 on */
 	CONTROL_TYPE_COUNT,
 };
 
@@ -217,7 +220,10 @@ enum control_segment_flag {
 	CONTROL_SEGMENT_MORE = 1u << 0,
 };
 
-/* IMAGE, ENDPOINTS, CERTS; agent; proxy to give it back. fd: a sealed memfd (base/memfd.h). */
+/*
+ * IMAGE, ENDPOINTS, CERTS; agent; proxy to give it back. fd: a sealed memfd (base/memfd.h). SOURCES
+ * is the agent's alone: each agent reads its lists itself, and waits for no IN_FORCE of it.
+ */
 struct control_segment {
 	uint64_t generation; /* as in the segment */
 	uint32_t flags;      /* enum control_segment_flag */

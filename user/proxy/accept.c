@@ -38,6 +38,27 @@ static bool has_room(struct worker *worker)
 	return worker->conns.used < worker->settings->connections_max || conn_shed_idle(worker);
 }
 
+/* Closes what is not to be; counted under the names that XDP counts it under. */
+static bool is_welcome(struct worker_listener *listener, const struct addr *client)
+{
+	struct worker *worker = listener->worker;
+	const struct sources *sources = worker->config ? worker->config->sources : NULL;
+	const struct sources_list *deny;
+
+	if (!sources || sources->list_count == 0)
+		return true;
+	deny = sources_deny(sources);
+	if (deny && sources_has(sources, deny, client->ip)) {
+		worker_count(worker, drop_denied);
+		return false;
+	}
+	if (listener->allow && !sources_has(sources, listener->allow, client->ip)) {
+		worker_count(worker, drop_not_allowed);
+		return false;
+	}
+	return true;
+}
+
 /* -errno of accept4. */
 static int accept_one(struct worker_listener *listener)
 {
@@ -52,6 +73,10 @@ static int accept_one(struct worker_listener *listener)
 		return -errno;
 	worker_count(worker, connections_accepted);
 	addr_from_sockaddr(&from, &client);
+	if (!is_welcome(listener, &client)) {
+		close(fd);
+		return 0;
+	}
 	if (!has_room(worker)) {
 		worker_count(worker, connections_refused);
 		close(fd);

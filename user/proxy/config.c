@@ -25,6 +25,10 @@ static int open_kind(enum config_kind kind, struct config_segment *segment, stru
 		rc = certs_open(segment->bytes, &segment->certs, err);
 		segment->generation = rc < 0 ? 0 : segment->certs.generation;
 		break;
+	case CONFIG_SOURCES:
+		rc = sources_open(segment->bytes, &segment->sources, err);
+		segment->generation = rc < 0 ? 0 : segment->sources.generation;
+		break;
 	case CONFIG_KIND_COUNT:
 		break;
 	}
@@ -101,6 +105,9 @@ void config_set(struct config *config, enum config_kind kind, struct config_segm
 		break;
 	case CONFIG_CERTS:
 		config->certs = &segment->certs;
+		break;
+	case CONFIG_SOURCES:
+		config->sources = &segment->sources;
 		break;
 	case CONFIG_KIND_COUNT:
 		break;

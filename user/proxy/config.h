@@ -24,10 +24,18 @@
 #include "image/certs.h"
 #include "image/endpoints.h"
 #include "image/image.h"
+#include "image/sources.h"
 #include "proxy/trust.h"
 #include "tls/tls.h"
 
-enum config_kind { CONFIG_IMAGE, CONFIG_ENDPOINTS, CONFIG_CERTS, CONFIG_KIND_COUNT };
+enum config_kind {
+	CONFIG_IMAGE,
+	CONFIG_ENDPOINTS,
+	CONFIG_CERTS,
+	CONFIG_SOURCES,
+	CONFIG_KIND_COUNT,
+	CONFIG_REPORTED_COUNT = CONFIG_SOURCES, /* the agent hears of these, and gets them back */
+};
 
 /* A sealed memfd and its mapping. Belongs to the main thread; workers see only its bytes. */
 struct config_segment {
@@ -39,6 +47,7 @@ struct config_segment {
 		struct image image;
 		struct endpoints endpoints;
 		struct certs certs;
+		struct sources sources;
 	};
 };
 
@@ -58,6 +67,7 @@ struct config {
 	const struct image *image;
 	const struct endpoints *endpoints;
 	const struct certs *certs;
+	const struct sources *sources;
 	struct tls_ticket_key ticket_keys[CONFIG_TICKET_KEYS_MAX];
 	uint32_t ticket_key_count;
 	bool has_settings;
@@ -81,6 +91,13 @@ void config_segment_put(struct config_segment *segment);
 struct config *config_new(const struct config *old);
 /* Puts @segment (a user is added) in the place of @kind. Before it is published. */
 void config_set(struct config *config, enum config_kind kind, struct config_segment *segment);
+/* Whether connections for hosts without a vhost are dropped. Accepts NULL. */
+static inline bool config_drops_unknown(const struct config *config)
+{
+	return config && config->image &&
+	       (config->image->header->flags & IMAGE_DROPS_UNKNOWN_HOSTS);
+}
+
 /* Accepts NULL. */
 void config_free(struct config *config);
 

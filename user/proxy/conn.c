@@ -188,19 +188,33 @@ err_shed:
 	return false;
 }
 
-/* Whether this request, the connection's first, took it to another worker. */
-static bool hand_off_request(struct conn *conn, const struct h1_request *request, struct str bytes)
+static bool drop_unknown(struct conn *conn)
+{
+	worker_count(conn->worker, drop_host_unknown);
+	conn_abort(conn, true);
+	return true;
+}
+
+/*
+ * Whether the connection ends here with its first request: it goes to another worker, or nobody
+ * serves its host. A request without a host is answered.
+ */
+static bool part_with(struct conn *conn, const struct h1_request *request, struct str bytes)
 {
 	const struct config *config = conn->worker->config;
+	const struct image_vhost *vhost;
 	char room[HOST_KEY_MAX];
 	struct str host;
 
-	if (!conn->is_first_request || conn->tls || !conn->worker->settings->is_handing_off ||
-	    !config || !config->image)
+	if (!conn->is_first_request || conn->tls || !config || !config->image ||
+	    (!conn->worker->settings->is_handing_off && !config_drops_unknown(config)))
 		return false;
 	if (host_key(h1_str(&request->head, request->authority), room, &host) < 0)
 		host = STR("");
-	return handoff_try(conn, image_find_vhost(config->image, host), bytes);
+	vhost = image_find_vhost(config->image, host);
+	if (!vhost && host.len && config_drops_unknown(config))
+		return drop_unknown(conn);
+	return handoff_try(conn, vhost, bytes);
 }
 
 static bool begin_stream(struct conn *conn, const struct h1_request *request, struct str bytes)
@@ -212,8 +226,8 @@ static bool begin_stream(struct conn *conn, const struct h1_request *request, st
 	size_t rest_len = bytes.len - head_len;
 	size_t taken;
 
-	if (hand_off_request(conn, request, bytes))
-		return false; /* the owner counts it */
+	if (part_with(conn, request, bytes))
+		return false; /* the owner counts it, where there is one */
 	worker_count(worker, requests);
 	conn->parser = NULL;
 	conn->state = CONN_STREAM;
@@ -332,8 +346,11 @@ static bool step_first(struct conn *conn)
 		return false;
 	}
 	if (progress == CLIENT_HELLO_NAME && config && config->image &&
-	    host_key(client_hello_name(&hello), room, &host) == 0)
+	    host_key(client_hello_name(&hello), room, &host) == 0) {
 		vhost = image_find_vhost(config->image, host);
+		if (!vhost && config_drops_unknown(config))
+			return !drop_unknown(conn);
+	}
 	return !handoff_try(conn, vhost, bytes) && begin_handshake(conn, bytes);
 }
 
@@ -539,8 +556,10 @@ void conn_open(struct worker *worker, int fd, const struct addr *client,
 		conn->tls = worker_tls_accept(worker->tls);
 		if (!conn->tls)
 			goto err_conn;
-		conn->state =
-			settings->is_handing_off && received.len == 0 ? CONN_FIRST : CONN_HANDSHAKE;
+		conn->state = received.len == 0 && (settings->is_handing_off ||
+						    config_drops_unknown(worker->config))
+				      ? CONN_FIRST
+				      : CONN_HANDSHAKE;
 		timeout_ms = CONN_HANDSHAKE_TIMEOUT_MS;
 	}
 	worker_level(worker, connections_active, 1);

@@ -141,6 +141,8 @@ void conn_forget(struct conn *conn);
 bool conn_shed_idle(struct worker *worker);
 /* All idle connections: close those that were idle long enough, hurry the others. */
 void conn_drain_idle(struct worker *worker);
+/* Those of sources on the deny list of @sources. */
+void conn_end_denied(struct worker *worker, const struct sources *sources);
 /* Everything, at once. */
 void conn_close_all(struct worker *worker);
 

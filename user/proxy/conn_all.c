@@ -53,3 +53,18 @@ void conn_close_all(struct worker *worker)
 		if (conn->state != CONN_UNUSED && conn->state != CONN_CLOSED)
 			conn_lose(conn, ANSWER_DRAINED);
 }
+
+void conn_end_denied(struct worker *worker, const struct sources *sources)
+{
+	const struct sources_list *deny = sources_deny(sources);
+	struct pool_walk walk = { 0 };
+	struct conn *conn;
+
+	while ((conn = pool_walk_next(&worker->conns, &walk))) {
+		if (conn->state == CONN_UNUSED || conn->state == CONN_CLOSED ||
+		    !sources_has(sources, deny, conn->client.ip))
+			continue;
+		worker_count(worker, drop_denied);
+		conn_lose(conn, ANSWER_DENIED);
+	}
+}

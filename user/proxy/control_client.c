@@ -12,18 +12,21 @@
 #include "base/mem.h"
 #include "proxy/proxy_main.h"
 
-static enum config_kind kind_of(enum control_type type)
-{
-	if (type == CONTROL_IMAGE)
-		return CONFIG_IMAGE;
-	return type == CONTROL_ENDPOINTS ? CONFIG_ENDPOINTS : CONFIG_CERTS;
-}
-
 static const enum control_type type_of[CONFIG_KIND_COUNT] = {
 	[CONFIG_IMAGE] = CONTROL_IMAGE,
 	[CONFIG_ENDPOINTS] = CONTROL_ENDPOINTS,
 	[CONFIG_CERTS] = CONTROL_CERTS,
+	[CONFIG_SOURCES] = CONTROL_SOURCES,
 };
+
+static enum config_kind kind_of(enum control_type type)
+{
+	unsigned int kind = 0;
+
+	while (type_of[kind] != type) /* take_segment has no others */
+		kind++;
+	return (enum config_kind)kind;
+}
 
 /* ------------------------------------------------------------------- messages */
 
@@ -190,8 +193,8 @@ static void (*const takers[CONTROL_TYPE_COUNT])(struct control_client *client,
 	[CONTROL_COUNTERS] = take_counters,     [CONTROL_LISTENER] = take_listener,
 	[CONTROL_ACCESS_LOG] = take_access_log, [CONTROL_TICKET_KEYS] = take_ticket_keys,
 	[CONTROL_IMAGE] = take_segment,         [CONTROL_ENDPOINTS] = take_segment,
-	[CONTROL_CERTS] = take_segment,         [CONTROL_START] = take_start,
-	[CONTROL_DRAIN] = take_drain,
+	[CONTROL_CERTS] = take_segment,         [CONTROL_SOURCES] = take_segment,
+	[CONTROL_START] = take_start,           [CONTROL_DRAIN] = take_drain,
 };
 
 static void on_message(struct channel *channel, struct control_message *message)
@@ -208,7 +211,7 @@ static void on_message(struct channel *channel, struct control_message *message)
 
 void control_client_report(struct control_client *client, const struct config *config)
 {
-	for (int kind = 0; kind < CONFIG_KIND_COUNT; kind++) {
+	for (int kind = 0; kind < CONFIG_REPORTED_COUNT; kind++) {
 		const struct config_segment *segment = config->segments[kind];
 		struct control_in_force in_force = { .type = type_of[kind] };
 
@@ -249,7 +252,7 @@ static void give_back(struct control_client *client)
 			     client->listeners[i].fd);
 	if (client->counters_fd >= 0)
 		channel_send(channel, CONTROL_COUNTERS, &client->counters, client->counters_fd);
-	for (int kind = 0; config && kind < CONFIG_KIND_COUNT; kind++) {
+	for (int kind = 0; config && kind < CONFIG_REPORTED_COUNT; kind++) {
 		const struct config_segment *segment = config->segments[kind];
 		struct control_segment message = { 0 };
 

@@ -37,7 +37,7 @@ struct control_client {
 	struct control_counters counters;
 	struct held_listener *listeners;
 	uint32_t listener_count;
-	uint64_t reported[CONFIG_KIND_COUNT]; /* generations that IN_FORCE was said for */
+	uint64_t reported[CONFIG_REPORTED_COUNT]; /* generations that IN_FORCE was said for */
 };
 
 void control_client_init(struct control_client *client, struct proxy *proxy, const char *path);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxy/accept.h"
+#include "proxy/conn.h"
 #include "proxy/handoff.h"
 #include "proxy/stream.h"
 #include "proxy/worker_tls.h"
@@ -159,6 +160,15 @@ static void use_settings(struct worker *worker, const struct config_settings *sa
 		said_or(said->upstream_idle_timeout_ms, defaults.upstream_idle_timeout_ms);
 }
 
+/* Connections of those who are denied now end; who is allowed is asked of new ones alone. */
+static void use_sources(struct worker *worker, const struct sources *sources)
+{
+	for (uint32_t i = 0; i < worker->listener_count; i++)
+		worker->listeners[i].allow = sources_allow(sources, &worker->listeners[i].addr);
+	if (sources_deny(sources))
+		conn_end_denied(worker, sources);
+}
+
 static void take_up_config(struct worker *worker)
 {
 	const struct config *next = __atomic_load_n(&worker->next_config, __ATOMIC_ACQUIRE);
@@ -172,6 +182,8 @@ static void take_up_config(struct worker *worker)
 	worker_tls_set_config(worker->tls, next);
 	if (next->endpoints && (!old || next->endpoints != old->endpoints))
 		use_endpoints(worker, next->endpoints);
+	if (next->sources && (!old || next->sources != old->sources))
+		use_sources(worker, next->sources);
 	if (next->image)
 		counter_set(&worker->counters->image_generation, next->image->generation);
 	if (next->certs)

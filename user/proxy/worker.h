@@ -77,6 +77,7 @@ struct worker_listener {
 	struct addr addr;
 	uint16_t index; /* the same listener has the same index at every worker */
 	bool is_tls;
+	const struct sources_list *allow; /* of the config at hand; NULL: it is for everybody */
 };
 
 enum { WORKER_ALIGN_BYTES = 128 }; /* two cache lines: they are fetched in pairs */

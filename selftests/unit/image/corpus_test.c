@@ -83,12 +83,23 @@ static void test_certs_seed(void **state)
 	certs_writer_free(writer);
 }
 
+static void test_sources_seed(void **state)
+{
+	struct str bytes;
+	struct sources_writer *writer = sample_sources(&bytes);
+
+	(void)state;
+	check_seed("selftests/fuzz/corpus/image_sources/seed-sample", bytes);
+	sources_writer_free(writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image_seeds),
 		cmocka_unit_test(test_endpoints_seed),
 		cmocka_unit_test(test_certs_seed),
+		cmocka_unit_test(test_sources_seed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "image/certs.h"
 #include "image/endpoints.h"
+#include "image/sources.h"
 #include "unit/image/rules.h"
 
 static const struct rule sample_rules[] = {
@@ -86,6 +87,26 @@ static inline struct certs_writer *sample_certs(struct str *bytes)
 	assert_int_equal(certs_writer_add_name(writer, STR("two.example.org"), 1), 0);
 	assert_int_equal(certs_writer_set_default(writer, 0), 0);
 	assert_int_equal(certs_writer_finish(writer, bytes, NULL), 0);
+	return writer;
+}
+
+/* Owned by the writer that comes back. */
+static inline struct sources_writer *sample_sources(struct str *bytes)
+{
+	static const char *const denied[] = { "10.0.0.0/8", "192.0.2.1", "fd00::/8" };
+	struct sources_writer *writer = sources_writer_new(5);
+	struct addr listener = { .port = 443 };
+	struct prefix prefix;
+
+	sources_writer_begin(writer, NULL);
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
+		assert_int_equal(prefix_parse(str_from_c(denied[i]), &prefix), 0);
+		sources_writer_add(writer, &prefix);
+	}
+	sources_writer_begin(writer, &listener);
+	assert_int_equal(prefix_parse(STR("198.51.100.0/24"), &prefix), 0);
+	sources_writer_add(writer, &prefix);
+	assert_int_equal(sources_writer_finish(writer, bytes, NULL), 0);
 	return writer;
 }
 
