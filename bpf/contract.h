@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 3
+#define CONTRACT_SCHEMA 4
 
 enum contract_limits {
 	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
@@ -35,6 +35,7 @@ enum contract_limits {
 	HOST_STATS_MAX = 4096,    /* hosts with counters of their own; the busiest stay */
 	EVENTS_BYTES = 1 << 18,   /* ring buffer of events */
 	DENYLIST_MAX = 131072,    /* prefixes; also of allowlist */
+	DENY_ROWS_MAX = 65536,    /* rows of deny_rows, half of them for each family */
 	SOURCES_MAX = 65536,      /* sources whose rate is known at a time */
 	HOST_RATES_MAX = 16384,   /* hosts with a limit of their own */
 	ANSWERING_MAX = 16,       /* interfaces on which XDP answers SYNs */
@@ -236,10 +237,23 @@ struct cookie_key {
 
 /* ---- denylist, allowlist: prefixes of sources ----------------------------------------------- */
 
-/* Bits are counted from the first of 16 bytes: an IPv4 prefix of n bits has 96 + n. */
+/*
+ * A source in denylist, or not in the allowlist of a listener that has one, opens
+ * no connection. Those that it has go on until they end: what is dropped is its
+ * SYNs, and whatever else belongs to no flow and no socket.
+ *
+ * Bits are counted from the first of 16 bytes: an IPv4 prefix of n bits has 96 + n.
+ * What is behind them is zero. A prefix of denylist has 1 bit at least.
+ */
 struct denylist_key {
 	__u32 bits;
 	__u8 address[16];
+};
+
+/* What denylist may have for the addresses of one row: deny.h. Bit n stands for 128 - n bits. */
+struct deny_row {
+	__u64 lengths[2];
+	__u64 marks[2];
 };
 
 /* The listener's number stands before the address: its 32 bits are part of each prefix. */
@@ -389,6 +403,7 @@ _Static_assert(sizeof(struct worker_value) == 16, "no holes");
 _Static_assert(sizeof(struct settings_value) == 88, "no holes");
 _Static_assert(sizeof(struct cookie_key) == 24, "no holes");
 _Static_assert(sizeof(struct denylist_key) == 20, "no holes");
+_Static_assert(sizeof(struct deny_row) == 32, "no holes");
 _Static_assert(sizeof(struct allowlist_key) == 24, "no holes");
 _Static_assert(sizeof(struct bucket) == 16, "no holes");
 _Static_assert(sizeof(struct event) == 104, "no holes");

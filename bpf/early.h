@@ -18,8 +18,8 @@
 
 #include "cookie.h"
 #include "options.h"
+#include "protect.h"
 #include "reply.h"
-#include "tuple.h"
 
 enum {
 	MSS_OPTION = 0x02040000,             /* kind, length, and two bytes for the value */
@@ -28,35 +28,6 @@ enum {
 	NOP_SCALE_OPTION = 0x01030300,
 	WINDOW_MAX = 65535,
 };
-
-/* ---- what the kernel knows ------------------------------------------------------------------ */
-
-enum kernel_socket {
-	KERNEL_SOCKET_NONE,
-	KERNEL_SOCKET_LISTENS,
-	KERNEL_SOCKET_KNOWN, /* of this very connection, TIME_WAIT included */
-};
-
-/* A part: an enum kernel_socket. */
-__noinline __u32 kernel_socket_of(struct xdp_md *ctx, struct packet *packet)
-{
-	struct bpf_sock_tuple tuple = { 0 };
-	__u32 found = KERNEL_SOCKET_KNOWN;
-	struct bpf_sock *sk;
-
-	if (!packet)
-		return KERNEL_SOCKET_NONE;
-	if (tuple_of_flow(&tuple, &packet->flow) == sizeof(tuple.ipv4))
-		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	else
-		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-	if (!sk)
-		return KERNEL_SOCKET_NONE;
-	if (sk->state == SOCKET_STATE_LISTEN)
-		found = KERNEL_SOCKET_LISTENS;
-	bpf_sk_release(sk);
-	return found;
-}
 
 /* ---- reading -------------------------------------------------------------------------------- */
 

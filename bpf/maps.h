@@ -59,14 +59,22 @@ struct {
 	__type(value, struct cookie_key);
 } cookie_keys SEC(".maps");
 
-/* Sources that get nothing. */
+/* Sources that open no connection. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, DENYLIST_MAX);
 	__type(key, struct denylist_key);
 	__type(value, struct prefix_value);
 } denylist SEC(".maps");
+
+/* Where in denylist it is worth looking. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DENY_ROWS_MAX);
+	__type(key, __u32);
+	__type(value, struct deny_row);
+} deny_rows SEC(".maps");
 
 /* Sources that a listener with LISTENER_FLAG_ALLOWLIST is for. */
 struct {

@@ -11,7 +11,9 @@
 #ifndef SLUICE_BPF_PROTECT_H
 #define SLUICE_BPF_PROTECT_H
 
+#include "deny.h"
 #include "steering.h"
+#include "tuple.h"
 
 enum {
 	MILLI = 1000,
@@ -26,20 +28,99 @@ static __always_inline enum verdict check_flags(struct steering *s)
 	return drop_for(s, DROP_REASON_MALFORMED, &s->stats->drop_malformed, NULL);
 }
 
-static __always_inline enum verdict check_denied(struct steering *s,
-						 const struct settings_value *now)
-{
-	struct denylist_key key = { .bits = 128 };
+/* ---- what the kernel knows ------------------------------------------------------------------ */
 
-	if (!now->has_denylist)
-		return VERDICT_CONTINUE;
-	__builtin_memcpy(key.address, s->packet->flow.client_address, 16);
-	if (!bpf_map_lookup_elem(&denylist, &key))
-		return VERDICT_CONTINUE;
-	return drop_for(s, DROP_REASON_DENIED, &s->stats->drop_denied, NULL);
+enum kernel_socket {
+	KERNEL_SOCKET_NONE,
+	KERNEL_SOCKET_LISTENS,
+	KERNEL_SOCKET_KNOWN, /* of this very connection, TIME_WAIT included */
+};
+
+/* A part: an enum kernel_socket. */
+__noinline __u32 kernel_socket_of(struct xdp_md *ctx, struct packet *packet)
+{
+	struct bpf_sock_tuple tuple = { 0 };
+	__u32 found = KERNEL_SOCKET_KNOWN;
+	struct bpf_sock *sk;
+
+	if (!packet)
+		return KERNEL_SOCKET_NONE;
+	if (tuple_of_flow(&tuple, &packet->flow) == sizeof(tuple.ipv4))
+		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return KERNEL_SOCKET_NONE;
+	if (sk->state == SOCKET_STATE_LISTEN)
+		found = KERNEL_SOCKET_LISTENS;
+	bpf_sk_release(sk);
+	return found;
 }
 
-static __always_inline enum verdict check_allowed(struct steering *s,
+/* ---- who may ------------------------------------------------------------------------------- */
+
+/* No new connection for this source. What it has goes on, in flows or, evicted there, by its
+ * socket. */
+static __always_inline enum verdict refuse_source(struct xdp_md *ctx, struct steering *s,
+						  enum drop_reason reason, __u64 *counter)
+{
+	if (!s->packet->is_syn && kernel_socket_of(ctx, s->packet) == KERNEL_SOCKET_KNOWN)
+		return pass(&s->stats->pass_not_early);
+	return drop_for(s, reason, counter, NULL);
+}
+
+/* A part: 1 where denylist has the prefix that deny_cut has made. */
+__noinline int deny_look_up(__u64 first, __u64 last, __u32 word, __u64 length)
+{
+	struct deny_source cut = { { first, last } };
+	struct denylist_key key;
+
+	deny_key_of(&key, &cut, word, length);
+	return bpf_map_lookup_elem(&denylist, &key) != NULL;
+}
+
+/* True where denylist has one of the prefixes of @source whose lengths are in lengths[@word]. */
+static __always_inline bool deny_has(const struct deny_row *row, const struct deny_source *source,
+				     __u32 word)
+{
+	__u64 lengths = row->lengths[word];
+
+	for (__u32 i = 0; i < 64 && lengths; i++) {
+		__u64 length = lengths & -lengths;
+		struct deny_source cut = deny_cut(source, word, length);
+
+		lengths ^= length;
+		if (deny_is_marked(row, deny_mark(&cut, length)) &&
+		    deny_look_up(cut.words[0], cut.words[1], word, length))
+			return true;
+	}
+	return false;
+}
+
+/* A part: 1 where the source is in denylist. */
+__noinline int is_denied(struct packet *packet)
+{
+	struct deny_source source;
+	struct deny_row *row;
+	__u32 index;
+
+	if (!packet)
+		return 0;
+	source = deny_source_of(packet->flow.client_address);
+	index = deny_row_of(&source);
+	row = bpf_map_lookup_elem(&deny_rows, &index);
+	return row && (deny_has(row, &source, 0) || deny_has(row, &source, 1));
+}
+
+static __always_inline enum verdict check_denied(struct xdp_md *ctx, struct steering *s,
+						 const struct settings_value *now)
+{
+	if (!now->has_denylist || !is_denied(s->packet))
+		return VERDICT_CONTINUE;
+	return refuse_source(ctx, s, DROP_REASON_DENIED, &s->stats->drop_denied);
+}
+
+static __always_inline enum verdict check_allowed(struct xdp_md *ctx, struct steering *s,
 						  const struct listener_value *listener)
 {
 	struct allowlist_key key = { .bits = 160, .listener_id = listener->id };
@@ -49,8 +130,10 @@ static __always_inline enum verdict check_allowed(struct steering *s,
 	__builtin_memcpy(key.address, s->packet->flow.client_address, 16);
 	if (bpf_map_lookup_elem(&allowlist, &key))
 		return VERDICT_CONTINUE;
-	return drop_for(s, DROP_REASON_NOT_ALLOWED, &s->stats->drop_not_allowed, NULL);
+	return refuse_source(ctx, s, DROP_REASON_NOT_ALLOWED, &s->stats->drop_not_allowed);
 }
+
+/* ---- how many ------------------------------------------------------------------------------- */
 
 /*
  * Takes one connection out of @bucket; false where there is none left. Two CPUs

@@ -391,7 +391,7 @@ static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steeri
 
 	if (!listener)
 		return pass(&s->stats->pass_other_address);
-	verdict = check_allowed(s, listener);
+	verdict = check_allowed(ctx, s, listener);
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
 	met = meet_early(ctx, s, listener);
@@ -417,7 +417,7 @@ __noinline __u32 meet(struct xdp_md *ctx, struct packet *packet)
 
 	if (!packet || !s.stats || !now)
 		return VERDICT_PASS;
-	verdict = check_denied(&s, now);
+	verdict = check_denied(ctx, &s, now);
 	if (verdict == VERDICT_CONTINUE && packet->is_syn)
 		verdict = follow_syn(ctx, &s);
 	if (verdict == VERDICT_CONTINUE)

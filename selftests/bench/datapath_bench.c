@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bpf/cookie.h"
-#include "datapath/datapath.h"
+#include "datapath/internal.h"
 #include "selftests/bpf/builder.h"
 #include "selftests/bpf/lab.h"
 #include "selftests/bpf/listen.h"
@@ -29,7 +29,7 @@ enum {
 	ROUNDS_MAX = 10000,
 	HOSTS = 10000,
 	REPEATS = 1000,
-	DENIED = 100000,
+	DENIED = 100000, /* prefixes */
 	CLIENT_ISN = 1000
 };
 
@@ -60,7 +60,7 @@ static const struct {
 	const char *hello_name; /* NULL: the payload is in frame */
 	enum kind kind;
 	bool has_cookie; /* numbers and timestamps of a connection that XDP answered */
-	bool is_denied;
+	bool has_denylist;
 } cases[] = {
 	{ "not ours", { .local_port = 22 }, NULL, KIND_KNOWN, false, false },
 	{ "known flow", { .payload = STR_INIT("more") }, NULL, KIND_KNOWN, false, false },
@@ -122,6 +122,27 @@ static const struct {
 	  KIND_KNOWN,
 	  false,
 	  true },
+	{ "denied source, IPv6",
+	  { .is_ipv6 = true,
+	    .tcp_flags = FRAME_SYN,
+	    .tcp_options = STR_INIT(SYN_OPTIONS),
+	    .client = "2001:db8:66::7" },
+	  NULL,
+	  KIND_KNOWN,
+	  false,
+	  true },
+	{ "SYN answered, source not denied",
+	  { .tcp_flags = FRAME_SYN, .tcp_options = STR_INIT(SYN_OPTIONS) },
+	  NULL,
+	  KIND_ANSWERED,
+	  false,
+	  true },
+	{ "SYN answered, not denied, IPv6",
+	  { .is_ipv6 = true, .tcp_flags = FRAME_SYN, .tcp_options = STR_INIT(SYN_OPTIONS) },
+	  NULL,
+	  KIND_ANSWERED,
+	  false,
+	  true },
 	{ "unknown host",
 	  { .payload = STR_INIT("GET / HTTP/1.1\r\nHost: nobody.example.org\r\n\r\n") },
 	  NULL,
@@ -171,23 +192,44 @@ static void write_hosts(void)
 	}
 }
 
-/* 100,000 single addresses, and the network of the denied source among them. */
+static void write_prefix(struct deny_row *rows, const uint8_t address[16], uint32_t bits)
+{
+	struct prefix_value value = { 1 };
+	struct denylist_key key = { .bits = bits };
+
+	memcpy(key.address, address, 16);
+	for (uint32_t i = bits; i < 128; i++)
+		key.address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.denylist), &key, &value, 0),
+	     "denylist");
+	deny_rows_add(rows, key.address, bits);
+}
+
+/*
+ * 100,000 prefixes, four of five of them IPv4: all lengths from 16 on, every
+ * other one a single address. The networks of the denied sources are two more.
+ */
 static void write_denylist(void)
 {
-	int fd = bpf_map__fd(skeleton->maps.denylist);
-	struct prefix_value value = { 1 };
+	uint8_t ipv4[16] = { [10] = 0xff, [11] = 0xff }, ipv6[16] = { 0x20, 0x01 };
+	struct deny_row *rows = deny_rows_new();
 
 	for (uint32_t i = 0; i < DENIED; i++) {
-		struct denylist_key key = { .bits = 128, .address = { [10] = 0xff, [11] = 0xff } };
-		uint32_t spread = htonl(i * 40503u);
+		uint32_t spread = htonl(i * 2654435761u);
+		bool is_ipv6 = i % 5 == 0;
 
-		memcpy(key.address + 12, &spread, 4);
-		if (i == 0) {
-			memcpy(key.address + 12, "\xcb\x00\x71\x00", 4);
-			key.bits = 120;
-		}
-		must(bpf_map_update_elem(fd, &key, &value, 0), "denylist");
+		memcpy((is_ipv6 ? ipv6 + 3 : ipv4 + 12), &spread, 4);
+		if (is_ipv6)
+			write_prefix(rows, ipv6, i % 2 ? 128 : 32 + i / 10 % 33);
+		else
+			write_prefix(rows, ipv4, i % 2 ? 128 : 96 + 16 + i / 10 % 17);
 	}
+	write_prefix(rows, (const uint8_t *)"\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\x00\x71", 120);
+	write_prefix(rows, (const uint8_t *)"\x20\x01\x0d\xb8\x00\x66\0\0\0\0\0\0\0\0\0", 48);
+	for (uint32_t i = 0; i < DENY_ROWS_MAX; i++)
+		must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.deny_rows), &i, &rows[i], 0),
+		     "deny_rows");
+	mem_free(rows);
 }
 
 static void write_settings(bool has_denylist)
@@ -259,8 +301,8 @@ static void load_steer(size_t i)
 	write_listener("0.0.0.0", 443, LISTENER_PROTOCOL_TLS);
 	write_hosts();
 	write_workers();
-	write_settings(cases[i].is_denied);
-	if (cases[i].is_denied)
+	write_settings(cases[i].has_denylist);
+	if (cases[i].has_denylist)
 		write_denylist();
 }
 

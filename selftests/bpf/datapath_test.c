@@ -25,6 +25,10 @@
 
 enum { WORKERS = 2, MANY_HOSTS = 10000, MANY_HOSTS_MAX_MS = 500, ONE_HOST_MAX_MS = 50 };
 
+#define TEXT_OF(number)  #number
+#define VALUE_OF(number) TEXT_OF(number)
+#define THIS_SCHEMA      VALUE_OF(CONTRACT_SCHEMA)
+
 static const uint16_t cpus[WORKERS] = { 0, 0 };
 static const char *const interfaces[] = { "slu0", "slu1.5" };
 static struct datapath_listener listeners[2];
@@ -421,7 +425,8 @@ static void refuses_maps_of_another_schema(void **state)
 	assert_int_equal(bpf_map_update_elem(fd, &row, &value, 0), 0);
 	close(fd);
 	datapath_close(datapath);
-	expect_refusal(&wanted, -EPROTO, "holds maps of schema 77, and this is schema 3");
+	expect_refusal(&wanted, -EPROTO,
+		       "holds maps of schema 77, and this is schema " THIS_SCHEMA);
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 }
 
@@ -437,7 +442,7 @@ static void refuses_links_of_another_schema(void **state)
 	snprintf(other, sizeof(other), "%.*s78", (int)strlen(ours) - 1, ours);
 	datapath_close(datapath);
 	assert_int_equal(rename(ours, other), 0);
-	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema 3");
+	expect_refusal(&wanted, -EPROTO, "links of schema 78, and this is schema " THIS_SCHEMA);
 	assert_int_equal(rename(other, ours), 0);
 	assert_int_equal(datapath_remove(LAB_BPF_DIR, NULL), 0);
 	assert_int_equal(program_on(interfaces[0]), 0);

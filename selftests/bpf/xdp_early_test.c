@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bpf/cookie.h"
-#include "datapath/datapath.h"
+#include "datapath/internal.h"
 #include "selftests/bpf/builder.h"
 #include "selftests/bpf/listen.h"
 #include "xdp_steer.skel.h"
@@ -704,7 +704,7 @@ static void respects_what_the_kernel_knows(void **state)
 
 /* ---- protection ----------------------------------------------------------------------------- */
 
-static void deny(const char *address, uint32_t bits)
+static void deny(struct deny_row *rows, const char *address, uint32_t bits)
 {
 	struct denylist_key key = { .bits = bits };
 	struct prefix_value value = { 7 };
@@ -713,6 +713,15 @@ static void deny(const char *address, uint32_t bits)
 	assert_int_equal(addr_parse_ip(str_from_c(address), &addr), 0);
 	memcpy(key.address, addr.ip, 16);
 	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.denylist), &key, &value, 0), 0);
+	deny_rows_add(rows, addr.ip, bits);
+}
+
+static void write_deny_rows(const struct deny_row *rows)
+{
+	for (uint32_t i = 0; i < DENY_ROWS_MAX; i++)
+		assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.deny_rows), &i, &rows[i],
+						     0),
+				 0);
 }
 
 static void denies_sources(void **state)
@@ -726,19 +735,33 @@ static void denies_sources(void **state)
 		{ "beside it", { .client = "203.0.112.255" }, false },
 		{ "one address", { .client = "192.0.2.77" }, true },
 		{ "the next one", { .client = "192.0.2.78" }, false },
+		{ "beside the one address, in a network", { .client = "192.0.2.31" }, true },
+		{ "behind that network", { .client = "192.0.2.32" }, false },
+		{ "a great network", { .client = "10.200.3.4" }, true },
+		{ "before it", { .client = "9.255.255.255" }, false },
+		{ "short IPv6 prefix", { .is_ipv6 = true, .client = "33ff:1::1" }, true },
+		{ "behind it", { .is_ipv6 = true, .client = "3400::1" }, false },
+		{ "one IPv6 address", { .is_ipv6 = true, .client = "2001:db8:67::1" }, true },
 		{ "IPv6 network", { .is_ipv6 = true, .client = "2001:db8:66::5" }, true },
 		{ "beside the IPv6 network",
 		  { .is_ipv6 = true, .client = "2001:db8:67::5" },
 		  false },
 	};
 	struct settings_value denying = usual_settings();
+	struct deny_row *rows = deny_rows_new();
 
 	(void)state;
 	denying.has_denylist = 1;
 	set_settings(denying);
-	deny("203.0.113.0", 96 + 24);
-	deny("192.0.2.77", 128);
-	deny("2001:db8:66::", 48);
+	deny(rows, "203.0.113.0", 96 + 24);
+	deny(rows, "192.0.2.77", 128);
+	deny(rows, "192.0.2.0", 96 + 27); /* around a longer one */
+	deny(rows, "10.0.0.0", 96 + 8);
+	deny(rows, "2001:db8:66::", 48);
+	deny(rows, "3000::", 6);
+	deny(rows, "2001:db8:67::1", 128);
+	write_deny_rows(rows);
+	mem_free(rows);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct frame_spec spec = cases[i].frame;
 

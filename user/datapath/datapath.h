@@ -251,8 +251,10 @@ struct datapath_prefixes {
 };
 
 /*
- * Makes denylist hold exactly @prefixes; new packets of these sources are dropped,
- * those of their living connections, too. 0 or -errno with a text (-ENOSPC: full).
+ * Makes denylist hold exactly @prefixes: these sources open no connection from now
+ * on; those that they have go on until they end. ::/0 is all of IPv6 and says nothing
+ * about IPv4, of which 0.0.0.0 with 96 bits is all. 0 or -errno with a text
+ * (-ENOSPC: full).
  */
 int datapath_set_denylist(struct datapath *datapath, const struct datapath_prefixes *prefixes,
 			  struct err *err);

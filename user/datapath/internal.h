@@ -12,6 +12,7 @@
  *   watch.c    what others change while we run
  *   listeners.c the listeners map follows the addresses of this machine
  *   protect.c  deny and allow lists, rates
+ *   deny.c     where in denylist XDP has to look
  *   datapath.c open, close; listeners, workers, sockets
  *   hosts.c    the hosts map follows the plan
  *   events.c   reads samples of drops
@@ -34,6 +35,7 @@
 	X(SETTINGS, settings)                                                                      \
 	X(COOKIE_KEYS, cookie_keys)                                                                \
 	X(DENYLIST, denylist)                                                                      \
+	X(DENY_ROWS, deny_rows)                                                                    \
 	X(ALLOWLIST, allowlist)                                                                    \
 	X(SOURCE_RATES, source_rates)                                                              \
 	X(HOST_RATES, host_rates)                                                                  \
@@ -195,6 +197,15 @@ void probe_xdp_program(unsigned int ifindex, uint32_t *id, enum xdp_mode *mode, 
 
 /* All zero, or v4-mapped zero. */
 bool listeners_is_every_address(const struct addr *addr);
+
+/* ---- deny.c --------------------------------------------------------------------------------- */
+
+/* DENY_ROWS_MAX rows that say nothing, owned; mem_free() ends them. */
+struct deny_row *deny_rows_new(void);
+/* Notes a prefix of 1 to 128 bits; what is behind them in @address is zero. */
+void deny_rows_add(struct deny_row *rows, const uint8_t address[16], uint32_t bits);
+/* Writes all of them. 0 or -errno. */
+int deny_rows_write(const struct datapath *dp, const struct deny_row *rows);
 
 /* ---- events.c ------------------------------------------------------------------------------- */
 

@@ -4,8 +4,8 @@
  *
  * A list is given whole; what the map holds is read back and only the difference
  * is written, so that nobody is let in, or shut out, for a moment in between.
- * Living connections of a source that is denied now lose their entry in flows:
- * their next packet is looked at like one of a new connection, and dropped.
+ * Living connections of a source that is denied now keep their entry in flows and
+ * go on.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -89,6 +89,20 @@ static int add_wanted(const struct kind *kind, uint16_t listener_id,
 	return 0;
 }
 
+/* denylist holds no prefix without bits: two of one bit say the same. */
+static int add_all(const struct kind *kind, uint16_t listener_id,
+		   const struct datapath_prefix *from, struct prefixes *wanted, struct err *err)
+{
+	struct datapath_prefix half = { .bits = 1, .rule_id = from->rule_id };
+	int code;
+
+	if (kind != &deny || from->bits != 0)
+		return add_wanted(kind, listener_id, from, wanted, err);
+	code = add_wanted(kind, listener_id, &half, wanted, err);
+	half.addr.ip[0] = 0x80;
+	return code ? code : add_wanted(kind, listener_id, &half, wanted, err);
+}
+
 static void sort_once(struct prefixes *prefixes)
 {
 	size_t kept = 0;
@@ -150,9 +164,21 @@ static int write_difference(const struct datapath *dp, const struct kind *kind,
 
 		if (bpf_map_update_elem(fd, map_key(kind, &wanted->list.at[i].key, &room), &value,
 					BPF_ANY))
-			return -errno;
+			return errno == E2BIG ? -ENOSPC : -errno;
 	}
 	return 0;
+}
+
+static int write_rows(const struct datapath *dp, const struct prefixes *wanted)
+{
+	struct deny_row *rows = deny_rows_new();
+	int code;
+
+	for (size_t i = 0; i < wanted->list.len; i++)
+		deny_rows_add(rows, wanted->list.at[i].key.address, wanted->list.at[i].key.bits);
+	code = deny_rows_write(dp, rows);
+	mem_free(rows);
+	return code;
 }
 
 static int sync_prefixes(const struct datapath *dp, const struct kind *kind, uint16_t listener_id,
@@ -162,11 +188,13 @@ static int sync_prefixes(const struct datapath *dp, const struct kind *kind, uin
 	int code = 0;
 
 	for (size_t i = 0; i < from->len && code == 0; i++)
-		code = add_wanted(kind, listener_id, &from->at[i], &wanted, err);
+		code = add_all(kind, listener_id, &from->at[i], &wanted, err);
 	if (code == 0) {
 		sort_once(&wanted);
 		read_back(dp, kind, listener_id, &held);
 		code = write_difference(dp, kind, &held, &wanted);
+		if (code == 0 && kind == &deny)
+			code = write_rows(dp, &wanted);
 		if (code)
 			err_set_os(err, code, "cannot write map '%s'", map_names[kind->map]);
 	}
@@ -176,24 +204,6 @@ static int sync_prefixes(const struct datapath *dp, const struct kind *kind, uin
 }
 
 /* ---- lists ---------------------------------------------------------------------------------- */
-
-static bool is_denied(const struct datapath *dp, const uint8_t address[16])
-{
-	struct denylist_key key = { .bits = 128 };
-	struct prefix_value value;
-
-	memcpy(key.address, address, sizeof(key.address));
-	return bpf_map_lookup_elem(dp->map_fds[MAP_DENYLIST], &key, &value) == 0;
-}
-
-static bool end_if_denied(void *arg, const struct datapath_flow *flow)
-{
-	struct datapath *dp = arg;
-
-	if (is_denied(dp, flow->key.client_address))
-		bpf_map_delete_elem(dp->map_fds[MAP_FLOWS], &flow->key);
-	return true;
-}
 
 int datapath_set_denylist(struct datapath *dp, const struct datapath_prefixes *prefixes,
 			  struct err *err)
@@ -206,10 +216,7 @@ int datapath_set_denylist(struct datapath *dp, const struct datapath_prefixes *p
 	if (code)
 		return code;
 	value.has_denylist = prefixes->len != 0;
-	code = early_set_settings(dp, &value, err);
-	if (code || prefixes->len == 0)
-		return code;
-	return datapath_each_flow(dp, end_if_denied, dp, err);
+	return early_set_settings(dp, &value, err);
 }
 
 /* Whether the listener's entries in the map listeners say that it has an allow list. */
