@@ -64,6 +64,9 @@ def test_deny_list_follows_its_file(start_shop):
     assert not is_served(site, source=CLIENT4_OTHER)
     assert not is_served(site, scheme="https", source=CLIENT4_OTHER)
     assert dropped(site, "denied") >= 2
+    said = next(row for row in site.sluice.json("drops")["reasons"] if row["reason"] == "denied")
+    assert (said["xdp"] or 0) + said["workers"] >= 2 and "deny list" in said["meaning"]
+    assert "2 networks, 0 lines left out" in site.sluice.ctl("status")
     assert (metric(site, "sluice_datapath_drop_denied_total") > 0) == (site.mode.name in ("generic", "native", "early"))
     with site.connect(source=CLIENT4) as living, site.connect(source=CLIENT6, address=NODE6) as other:
         assert living.get("shop.test").status == 200 and other.get("shop.test").status == 200
@@ -74,6 +77,33 @@ def test_deny_list_follows_its_file(start_shop):
         assert other.get("shop.test").status == 200, "and nothing else"
     write(site.list)
     poll("an empty list denies nobody", lambda: is_served(site))
+
+
+def test_samples_of_drops_name_the_rule(start_shop):
+    site = start_shop("--denylist", "LIST", "--unknown-hosts", "drop", lines=("# the one below", f"{CLIENT4_OTHER}/31"))
+    if site.mode.name not in ("generic", "native", "early"):
+        pytest.skip("XDP takes samples, and is not there")
+
+    def sample(reason):
+        return next((row for row in site.sluice.json("drops")["samples"] if row["reason"] == reason), None)
+
+    def denied():
+        assert not is_served(site, source=CLIENT4_OTHER)
+        return sample("denied")
+
+    def unknown():
+        assert not is_served(site, "nobody.test")
+        return sample("host_unknown")
+
+    row = poll("a sample of a denied source", denied, 30)
+    assert row["source"].startswith(CLIENT4_OTHER + ":") and row["local"] == f"{NODE4}:80"
+    assert row["rule"] == f"10.77.1.2/31, {site.list}:2"
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", row["time"])
+    write(site.list)
+    row = poll("a sample of an unknown host", unknown, 30)
+    assert row["rule"] == "unknown-hosts: drop" and row["source"].startswith(CLIENT4 + ":")
+    text = site.sluice.ctl("drops", "--limit", "1")
+    assert "nobody serves that host" in text and text.count("host_unknown") == 2, "its counter and one sample"
 
 
 def gets_answer(connection):

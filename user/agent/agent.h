@@ -18,6 +18,7 @@
 
 #include "agent/admin.h"
 #include "agent/cluster.h"
+#include "agent/drops.h"
 #include "agent/link.h"
 #include "agent/listeners.h"
 #include "agent/options.h"
@@ -55,6 +56,7 @@ struct agent {
 	struct cluster cluster;
 	struct steering steering;
 	struct protection protection;
+	struct drops drops;
 	struct tickets tickets;
 	struct tally tally;
 	struct takeover takeover; /* of the agent before this one */

@@ -385,6 +385,7 @@ static int start(struct agent *agent, struct err *err)
 		rc = steering_open(&agent->steering, agent, err);
 	if (rc)
 		return rc;
+	drops_open(&agent->drops, agent);
 	protection_apply(&agent->protection); /* to XDP; a proxy gets them with the rest */
 	adopt_or_start_proxy(agent);
 	/*
@@ -414,6 +415,7 @@ static void release(struct agent *agent)
 	takeover_close(&agent->takeover);
 	reconcile_close(&agent->reconcile);
 	protection_close(&agent->protection);
+	drops_close(&agent->drops);
 	/* The pins stay with a proxy that stays. */
 	steering_close(&agent->steering, !leaves_proxy && is_in_charge);
 	links_close(&agent->links);

@@ -11,6 +11,7 @@ static const struct view_column listener_columns[] = {
 	{ "listener", VIEW_RIGHT },
 	{ "protocol", VIEW_LEFT },
 	{ "address", VIEW_LEFT },
+	{ "allowed", VIEW_LEFT },
 };
 
 static const struct view_column worker_columns[] = {
@@ -26,9 +27,18 @@ static const struct view_column interface_columns[] = {
 	{ "why", VIEW_LEFT },
 };
 
+static void cell_allowed(struct view *view, const struct protection_allow *allow)
+{
+	if (allow->is_limited)
+		view_cell_printf(view, "%zu network%s", allow->list.entries.len,
+				 allow->list.entries.len == 1 ? "" : "s");
+	else
+		view_cell_c(view, "everybody");
+}
+
 static void show_listeners(struct view *view, const struct agent *agent)
 {
-	view_table_begin(view, "listeners", listener_columns, 3);
+	view_table_begin(view, "listeners", listener_columns, 4);
 	for (size_t i = 0; i < agent->listeners.count; i++) {
 		const struct listener *listener = &agent->listeners.at[i];
 		char text[ADDR_TEXT_MAX];
@@ -36,6 +46,7 @@ static void show_listeners(struct view *view, const struct agent *agent)
 		view_cell_u64(view, listener->id);
 		view_cell_c(view, listener_protocol_name(listener->protocol));
 		view_cell_c(view, addr_format(&listener->addr, text));
+		cell_allowed(view, &agent->protection.allow[listener->id]);
 	}
 	view_table_end(view);
 }
@@ -182,6 +193,25 @@ static void show_datapath(struct view *view, const struct agent *agent)
 	show_early(view, agent);
 }
 
+static void show_protection(struct view *view, const struct agent *agent)
+{
+	const struct datapath_source_rate *rate = &agent->options->protect.source_rate;
+	const struct source_list *deny = &agent->protection.deny;
+
+	if (view->is_json) {
+		view_u64(view, "denied_networks", deny->entries.len);
+		view_u64(view, "denied_lines_left_out", deny->refused_count);
+		view_u64(view, "source_rate_per_s", rate->per_s);
+		return;
+	}
+	if (deny->entries.len || deny->refused_count)
+		view_printf(view, "denylist", "%zu networks, %zu lines left out", deny->entries.len,
+			    deny->refused_count);
+	if (rate->per_s)
+		view_printf(view, "source rate", "%u connections a second, burst %u", rate->per_s,
+			    rate->burst ? rate->burst : rate->per_s);
+}
+
 void show_status(const struct admin_request *request, struct admin_answer *answer)
 {
 	const struct agent *agent = request->agent;
@@ -203,6 +233,7 @@ void show_status(const struct admin_request *request, struct admin_answer *answe
 	show_served(&view, &agent->publisher);
 	show_findings_count(&view, &agent->reconcile);
 	show_datapath(&view, agent);
+	show_protection(&view, agent);
 	show_listeners(&view, agent);
 	show_workers(&view, agent);
 	show_interfaces(&view, agent);
