@@ -8,6 +8,8 @@ import json
 import socket
 import ssl
 
+from world import PATIENCE
+
 LINE_LIMIT = 64 * 1024
 
 
@@ -70,7 +72,7 @@ def tls_context(ca=None, alpn=("http/1.1",), version=None):
 
 
 class Connection:
-    def __init__(self, space, address, port, tls=None, server_name=None, timeout=10, source=None,
+    def __init__(self, space, address, port, tls=None, server_name=None, timeout=PATIENCE, source=None,
                  receive_buffer=None):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.sock = space.socket(family)
@@ -147,7 +149,7 @@ class Connection:
             parts.append(data)
         return b"".join(parts)
 
-    def is_closed(self, seconds=5):
+    def is_closed(self, seconds=PATIENCE):
         """The other side has closed, or closes within that time; bytes before it are an error."""
         self.sock.settimeout(seconds)
         try:

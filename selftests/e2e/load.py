@@ -39,9 +39,9 @@ class Load:
     def stop(self):
         self._ended.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
 
-    def wait_for(self, count, seconds=20):
+    def wait_for(self, count, seconds=60):
         """Returns when that many more requests were answered."""
         goal, deadline = self.requests + count, time.monotonic() + seconds
         while self.requests < goal:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from world import BUILD, end
+from world import BUILD, PATIENCE, end
 
 SLUICE = os.path.join(BUILD, "sluice")
 SLUICECTL = os.path.join(BUILD, "sluicectl")
@@ -49,7 +49,7 @@ class Sluice:
         with self._said:
             self._said.notify_all()
 
-    def wait_for(self, pattern, seconds=10, after=0):
+    def wait_for(self, pattern, seconds=PATIENCE, after=0):
         """The first line of the log, from number `after` on, that matches."""
         regex = re.compile(pattern)
         deadline = time.monotonic() + seconds
@@ -66,7 +66,7 @@ class Sluice:
                     raise TimeoutError(f"sluice {why} not say '{what}':\n" + "\n".join(self.log[-40:]))
                 self._said.wait(min(left, 0.2))
 
-    def stop(self, number=signal.SIGTERM, seconds=10):
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         """Sends the signal and returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -77,7 +77,7 @@ class Sluice:
         done = subprocess.run(
             self.world.node.command(SLUICECTL, arguments[0], "--run-dir", self.run_dir,
                                     *arguments[1:]),
-            capture_output=True, text=True, timeout=10, check=False)
+            capture_output=True, text=True, timeout=PATIENCE, check=False)
         if check and done.returncode:
             raise RuntimeError(f"sluicectl {' '.join(arguments)}: {done.stderr or done.stdout}")
         return done.stdout

@@ -60,8 +60,8 @@ class Site:
         host = f"mark-{number}.test"
         self.manifests.write("zz-mark.yaml", ingress("mark", rule(host, ("/", "Prefix", "mark"))),
                              self.backends.make("mark"))
-        poll(f"{host} served", lambda: self._is_marked(host), 20)
-        poll("one generation on every worker", self._is_even, 20)
+        poll(f"{host} served", lambda: self._is_marked(host))
+        poll("one generation on every worker", self._is_even)
 
     def _is_marked(self, host):
         reply = self.get(host)

@@ -11,7 +11,7 @@ import modes
 from http1 import Connection
 from manifests import ingress, rule
 from product import ADMIN, SLUICE, SLUICECTL
-from world import poll, run
+from world import PATIENCE, poll, run
 
 HOST = "operator.test"
 
@@ -102,7 +102,7 @@ def test_sluicectl_without_a_running_sluice_says_so(tmp_path):
                                             (["run", "--no-such-option"], 2), (["run", "--xdp", "fast"], 2),
                                             (["run", "--workers", "many"], 2), (["run", "--http", "nowhere"], 2)])
 def test_sluice_usage(arguments, code):
-    done = subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == code, done.stderr
     if code == 2:
         assert done.stderr.strip()
@@ -110,7 +110,7 @@ def test_sluice_usage(arguments, code):
 
 def test_missing_directory_is_an_error(tmp_path):
     done = subprocess.run([SLUICE, "run", "--manifests", str(tmp_path / "absent"), "--run-dir", str(tmp_path / "run"),
-                           "--xdp", "off"], capture_output=True, text=True, timeout=10, check=False)
+                           "--xdp", "off"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1 and "absent" in done.stderr
 
 
@@ -125,14 +125,14 @@ def test_address_in_use_is_an_error_that_names_it(site):
     with pytest.raises(TimeoutError) as error:
         second.start()
     assert "in use" in str(error.value) and ":80" in str(error.value)
-    assert second.process.wait(5) == 1
+    assert second.process.wait(PATIENCE) == 1
 
 
 def test_second_sluice_in_one_run_dir_is_refused(site):
     second = site.make_sluice("--http", "127.0.0.1:8000", "--https", "none", "--admin", "127.0.0.1:8001")
     with pytest.raises(TimeoutError):
         second.start()
-    assert second.process.wait(5) == 1
+    assert second.process.wait(PATIENCE) == 1
     site.use(("nothing", lambda s: []))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from http1 import Connection, tls_context
 from manifests import ingress, ingress_class, rule
-from world import NODE4
+from world import NODE4, PATIENCE
 
 PREFIXES = ("nginx.ingress.kubernetes.io", "sluice.dev")
 
@@ -103,7 +103,7 @@ def test_session_is_resumed_by_any_worker(secure_site):
         session = first.sock.session
     for _ in range(12):
         sock = secure_site.world.client.socket()
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         sock.connect((NODE4, 443))
         with context.wrap_socket(sock, server_hostname="one.tls.test", session=session) as again:
             assert again.session_reused
@@ -112,7 +112,7 @@ def test_session_is_resumed_by_any_worker(secure_site):
 def test_plain_http_on_the_https_port_is_closed(secure_site):
     with Connection(secure_site.world.client, NODE4, 443) as connection:
         connection.send(b"GET / HTTP/1.1\r\nHost: one.tls.test\r\n\r\n")
-        connection.sock.settimeout(5)
+        connection.sock.settimeout(PATIENCE)
         try:
             said = connection.rest()
         except ConnectionResetError:

@@ -38,12 +38,14 @@ CLIENT4, CLIENT4_OTHER, CLIENT6 = "10.77.1.2", "10.77.1.3", "fd77:1::2"
 ENDS4 = "10.77.2.2"
 CONTROL_PORT = 9000  # of echo.py
 SILENT = "10.201.0.1"  # accepts nothing, refuses nothing
+PATIENCE = 30.0  # seconds for what takes an instant, on a machine that has much else to do
 
 CLONE_NEWNET = 0x40000000
+TCP_CLOSE = 7  # a state of linux/tcp_states.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def poll(what, probe, seconds=10.0, every=0.02):
+def poll(what, probe, seconds=PATIENCE, every=0.02):
     """Asks until the answer is true; fails with `what` when the time is over."""
     deadline = time.monotonic() + seconds
     while True:
@@ -79,10 +81,14 @@ def _end_with_parent():
 
 
 def wait_sent(sock):
-    """Returns when the other side has acknowledged every byte written so far."""
-    def unacknowledged():
-        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder)
-    poll("the bytes acknowledged", lambda: unacknowledged() == 0, 5, 0.001)
+    """Returns when every byte written so far, and the end if there was one, is in the other side's kernel."""
+    def is_acknowledged():
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder) == 0
+
+    def is_reset():  # an answer too, though it acknowledges nothing
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
+
+    poll("the bytes acknowledged", lambda: is_acknowledged() or is_reset(), every=0.001)
 
 
 class Namespace:

@@ -108,16 +108,19 @@ class Endpoint:
 
     def _serve(self, sock, reader, number):
         with contextlib.suppress(OSError), sock:
-            if self.on_accept and not self.on_accept(sock, number):
-                return
-            count = 0
-            while data := sock.recv(65536):
-                with self._lock:
-                    fresh = reader.feed(data)
-                if self.on_head and reader.head_waits() and not fresh:
-                    self.on_head(sock, reader.head_waits())
-                for message in fresh:
-                    count += 1
-                    if not self.script(Exchange(sock, message, number, count)):
-                        return
+            self._answer(sock, reader, number)
         reader.is_over = True
+
+    def _answer(self, sock, reader, number):
+        if self.on_accept and not self.on_accept(sock, number):
+            return
+        count = 0
+        while data := sock.recv(65536):
+            with self._lock:
+                fresh = reader.feed(data)
+            if self.on_head and reader.head_waits() and not fresh:
+                self.on_head(sock, reader.head_waits())
+            for message in fresh:
+                count += 1
+                if not self.script(Exchange(sock, message, number, count)):
+                    return

@@ -16,7 +16,7 @@ from http1 import tls_context
 from manifests import fresh_address, ingress, rule, service, slice_of
 from product import ADMIN, Sluice
 from site_of_test import HTTP, HTTPS, Site
-from world import NODE4, poll
+from world import NODE4, PATIENCE, poll
 
 HOST = "judged.test"
 OTHER = "other.test"     # the same endpoint as HOST
@@ -57,7 +57,7 @@ class Ground(Site):
         more = self.sluice.arguments[self.sluice.arguments.index("--manifests"):]
         self.sluice = Sluice(self.world, *more, command="agent")
         self.sluice.start(ready=None)
-        poll("the control socket", lambda: self._has_socket(), 20)
+        poll("the control socket", self._has_socket)
         self.proxy = Sluice(self.world, "--unconfined", command="proxy").start(ready=None)
         self.sluice.wait_for(r"\bready\b", 30)
 
@@ -111,7 +111,7 @@ class Ground(Site):
     def stop_proxy(self):
         """Every thread of it stands still, outside of the kernel, when this returns."""
         os.kill(self.proxy_pid, signal.SIGSTOP)
-        poll("the proxy stopped", lambda: set(self._states()) == {"T"}, 5, 0.001)
+        poll("the proxy stopped", lambda: set(self._states()) == {"T"}, every=0.001)
 
     def continue_proxy(self):
         os.kill(self.proxy_pid, signal.SIGCONT)
@@ -124,7 +124,7 @@ class Ground(Site):
 
     def metrics(self):
         with self.world.node.socket() as sock:
-            sock.settimeout(10)
+            sock.settimeout(PATIENCE)
             sock.connect(ADMIN)
             sock.sendall(b"GET /metrics HTTP/1.0\r\nHost: admin\r\n\r\n")
             text = b""
@@ -141,13 +141,13 @@ class Ground(Site):
         return len(os.listdir(f"/proc/{self.proxy_pid}/fd")) - self.gauge("upstream_connections_active")
 
     def assert_descriptors(self, wanted):
-        poll(f"{wanted} descriptors", lambda: self.descriptors() <= wanted, 5, 0.05)
+        poll(f"{wanted} descriptors", lambda: self.descriptors() <= wanted, every=0.05)
 
     def memory(self, what="VmRSS"):
         with open(f"/proc/{self.proxy_pid}/status", encoding="ascii") as file:
             return int(re.search(what + r":\s+(\d+)", file.read()).group(1)) * 1024
 
-    def assert_quiet(self, seconds=15):
+    def assert_quiet(self, seconds=PATIENCE):
         """Every connection, stream and tunnel is over as the proxy counts them."""
         names = ("connections_active", "streams_active", "tunnels_active")
         poll("all gauges at 0", lambda: self._levels(names) == [0, 0, 0], seconds, 0.1)
@@ -158,7 +158,7 @@ class Ground(Site):
 
     # ---- clients -------------------------------------------------------------------------------
 
-    def raw(self, port=HTTP, timeout=10, receive_buffer=None):
+    def raw(self, port=HTTP, timeout=PATIENCE, receive_buffer=None):
         sock = self.world.client.socket()
         sock.settimeout(timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 
-from world import wait_sent
+from world import PATIENCE, wait_sent
 
 _libssl = ctypes.CDLL("libssl.so.3")
 for _name in ("SSL_key_update", "SSL_renegotiate", "SSL_do_handshake"):
@@ -135,7 +135,7 @@ class Session:
         with contextlib.suppress(BlockingIOError):
             if not self._receive():
                 raise ConnectionResetError
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE)
         with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.read(1)
 

@@ -13,6 +13,7 @@ from endpoint import OK
 from ground import HOST, HTTPS, SECOND, until_close
 from http1 import head_of
 from lowtls import Session
+from world import PATIENCE
 
 MIB = 1 << 20
 CROWD = 500
@@ -100,13 +101,13 @@ def test_slow_handshakes(ground, crowd):
 
 def test_heads_have_a_deadline(ground, raw):
     """Bytes that keep coming do not put it off: plain, behind TLS, and the handshake itself."""
-    plain, tls, handshake = raw(timeout=20), Session(ground.raw(HTTPS, timeout=20), HOST), raw(HTTPS, timeout=20)
+    plain, tls, handshake = raw(timeout=PATIENCE), Session(ground.raw(HTTPS, timeout=PATIENCE), HOST), raw(HTTPS, timeout=PATIENCE)
     assert tls.connect()
     plain.sendall(b"GET / HTTP/1.1\r\n")
     tls.write(b"GET / HTTP/1.1\r\n")
     handshake.sendall(b"\x16\x03\x01\x02\x00\x01")
     ended, began = {}, time.monotonic()
-    while len(ended) < 3 and time.monotonic() - began < 14:
+    while len(ended) < 3 and time.monotonic() - began < 60:
         time.sleep(0.5)
         with contextlib.suppress(OSError):
             plain.sendall(b"X: a\r\n")
@@ -133,7 +134,7 @@ def has_ended(sock):
     except OSError:
         return True
     finally:
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
 
 
 def test_idle_crowd_is_cheap(ground, crowd):
@@ -213,23 +214,20 @@ def test_one_client_pipelines_for_ever(ground):
     sock = ground.raw()
     sock.setblocking(False)
     flood = head_of("GET", "/flood", HOST) * 200
-    deadline = time.monotonic() + 1.0
-    served = 0
-    while time.monotonic() < deadline:
+    for _ in range(100):
         with contextlib.suppress(BlockingIOError, ConnectionError):
             sock.send(flood)
         with contextlib.suppress(BlockingIOError, ConnectionError):
             sock.recv(1 << 20)
-        served += ground.is_polite_served(HOST)
+        assert ground.is_polite_served(HOST)
     sock.close()
-    assert served > 10
     ground.assert_quiet()
 
 
 def test_refused_request_behind_a_large_upload(ground, raw):
     """A client that is refused and goes on sending gets its answer, and an end."""
     sock = raw()
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE)
     ground.send_quietly(sock, head_of("POST", "/bad line", HOST, {"Content-Length": 10 * MIB}) + b"x" * (8 * MIB))
     data, _ = until_close(sock)
     assert data == b"" or data.startswith(b"HTTP/1.1 400")

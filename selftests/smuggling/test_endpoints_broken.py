@@ -10,7 +10,7 @@ import pytest
 
 from ground import HOST, SECOND, until_close
 from http1 import Closed, Malformed, head_of
-from world import poll
+from world import PATIENCE, poll, wait_sent
 
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 OK2 = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -169,7 +169,7 @@ def test_answer_is_taken_for_what_it_is(ground, method, data, closes, wanted, ag
             k.lower() for k, _ in reply.headers}
         assert all(h["Content-Length"] is None for h in reply.hints)
         if late:
-            time.sleep(0.05)
+            time.sleep(0.05)  # its connection waits in the pool by now, or is gone
         for number in range(3):
             ask_for_good(ground, connection, number)
     if again is not None:
@@ -219,12 +219,16 @@ def test_answer_that_drips(ground):
 
 
 def test_late_bytes_are_nobodys_answer(ground):
-    """They come when the connection waits in the pool."""
+    """They come when the connection waits in the pool, just before the next request."""
+    arrived = threading.Event()
+
     def script(exchange):
         name = exchange.message.target[1:]
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(name), name))
         time.sleep(0.005)
         exchange.send(EVIL)
+        wait_sent(exchange.sock)
+        arrived.set()
         return True
 
     ground.judged.script = script
@@ -232,7 +236,9 @@ def test_late_bytes_are_nobodys_answer(ground):
         with ground.connect() as connection:
             connection.send(head_of("GET", f"/good-{number}", HOST))
             assert connection.reply().body == b"good-%d" % number
-        time.sleep(0.010 + number % 5 * 0.001)  # what crosses on the wire nobody can tell apart
+        # What crosses on the wire nobody can tell apart: only what is there counts.
+        assert arrived.wait(PATIENCE)
+        arrived.clear()
 
 
 def test_bytes_behind_a_full_read_are_nobodys_answer(ground):
@@ -251,17 +257,18 @@ def test_bytes_behind_a_full_read_are_nobodys_answer(ground):
         used["/bad"] = exchange.connection
         ground.stop_proxy()
         exchange.send(start + body + EVIL)
-        time.sleep(0.2)  # until it is all there
+        wait_sent(exchange.sock)
         ground.continue_proxy()
         sent.set()
         return True
 
     ground.world.node.sysctl(ipv4__tcp_rmem="4096 6291456 6291456")
+    ground.hang_up()  # a new connection has the large buffer
     ground.judged.script = script
     try:
         with ground.connect() as connection:
             assert connection.get(HOST, "/bad").body == body
-            assert sent.wait(5)
+            assert sent.wait(PATIENCE)
             for number in range(3):
                 ask_for_good(ground, connection, number)
     finally:
@@ -287,9 +294,9 @@ def test_what_came_while_the_worker_was_busy_is_nobodys_answer(ground, late):
         ground.stop_proxy()
         try:
             connection.send(head_of("GET", "/good-1", HOST))
-            time.sleep(0.01)
-            sockets[0].sendall(late) if late else sockets[0].shutdown(socket.SHUT_RDWR)
-            time.sleep(0.01)
+            wait_sent(connection.sock)
+            sockets[0].sendall(late) if late else sockets[0].shutdown(socket.SHUT_WR)
+            wait_sent(sockets[0])
         finally:
             ground.continue_proxy()
         reply = connection.reply()
@@ -305,7 +312,7 @@ def test_flood_of_hints_ends(ground):
         return False
 
     ground.judged.script = flood
-    with ground.connect(timeout=20) as connection:
+    with ground.connect() as connection:
         connection.send(head_of("GET", "/bad", HOST))
         hints = 0
         while (answer := connection.head()).status == 103:
@@ -333,14 +340,14 @@ def test_upgrade_before_the_body_came(ground):
 
 def test_answer_before_the_question(ground):
     """An endpoint that speaks first: its words are taken for the answer at most once."""
+    ground.hang_up()
     ground.judged.on_accept = lambda sock, number: sock.sendall(EVIL) or True
     misbehave(ground, OK2)
     with ground.connect() as connection:
         for _ in range(3):
             connection.get(HOST, "/bad")
-    poll("its connections closed", lambda: ground.gauge("streams_active") == 0)
+    poll("its connections closed", lambda: all(reader.is_over for reader in ground.judged.readers))
     ground.judged.on_accept = None
-    time.sleep(0.05)
     with ground.connect() as connection:
         ask_for_good(ground, connection, 7)
 

@@ -14,6 +14,7 @@ from http1 import Closed, Malformed
 from probes import PROBES
 from test_endpoints_broken import refused, taken
 from test_requests_judged import all_replies
+from world import PATIENCE
 
 COUNT = int(os.environ.get("MUTANTS", "4800"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -114,6 +115,7 @@ def test_mutant_answers(ground):
             except (Closed, Malformed, ConnectionError, TimeoutError):
                 pass  # refused, cut, or it waits for more
             else:
+                connection.sock.settimeout(PATIENCE)
                 good = connection.get(HOST, "/good-" + name) if not connection._pending else None
                 assert good is None or good.body == b"good-" + name.encode(), good
         with ground.connect() as connection:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endpoints that die under a request: what may have been acted upon is not sent again."""
 import socket
+import threading
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from endpoint import OK, reset
 from ground import HOST, PAIR
 from http1 import head_of
-from world import poll
+from world import PATIENCE, poll, wait_sent
 
 NOT_AGAIN = ("POST", "PATCH", "BREW")
 AGAIN = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE")
@@ -114,17 +115,24 @@ def test_nothing_is_sent_again_once_an_answer_began(ground, begun):
 
 def test_posts_on_connections_that_went_stale(ground):
     """The endpoint closes what is idle: not one POST fails for it, and none comes twice."""
+    ended = threading.Event()
+
     def script(exchange):
         exchange.send(OK)
-        if exchange.message.target == b"/close":
-            return False
-        return True
+        if exchange.message.target != b"/close":
+            return True
+        exchange.sock.shutdown(socket.SHUT_WR)
+        wait_sent(exchange.sock)
+        ended.set()
+        return False
 
     ground.judged.script = script
     for number in range(30):
         with ground.connect() as connection:
             assert connection.get(HOST, "/close").status == 200
-            time.sleep(0.003)
+            # What crosses on the wire may have acted: only an end that is there counts.
+            assert ended.wait(PATIENCE)
+            ended.clear()
             assert connection.get(HOST, f"/post-{number}", "POST", body=b"once").status == 200
     targets = [m.target for m in ground.messages() if b"post" in m.target]
     assert len(targets) == len(set(targets)) == 30

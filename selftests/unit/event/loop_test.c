@@ -194,7 +194,7 @@ static void test_wait_ends_with_the_timer(void **state)
 	loop_timer_set(&loop, &alarm.timer, began_ms + 30);
 	while (alarm.count == 0)
 		loop_turn(&loop, -1);
-	assert_in_range(alarm.fired_ms - began_ms, 30, 200);
+	assert_true(alarm.fired_ms >= began_ms + 30);
 }
 
 /* -------------------------------------------------------------------- tasks */
