@@ -57,7 +57,6 @@ struct api_exchange {
 	char *body; /* owned copy */
 	struct buf answer;
 	uint64_t last_byte_ms;
-	uint32_t idle_ms;
 	char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -342,7 +341,6 @@ void api_send(struct api_client *client, struct api_request *request)
 
 	exchange->client = client;
 	exchange->request = request;
-	exchange->idle_ms = request->idle_ms;
 	exchange->last_byte_ms = client->loop->now_ms;
 	buf_init(&exchange->answer, API_BODY_MAX_BYTES);
 	exchange->easy = curl_easy_init();
@@ -578,8 +576,8 @@ static void end_idle(struct api_client *client)
 
 	for (; exchange; exchange = next) {
 		next = exchange->next;
-		if (exchange->state == EXCHANGE_UNDER_WAY && exchange->idle_ms &&
-		    now_ms - exchange->last_byte_ms > exchange->idle_ms)
+		if (exchange->state == EXCHANGE_UNDER_WAY && exchange->request->idle_ms &&
+		    now_ms - exchange->last_byte_ms > exchange->request->idle_ms)
 			finish(exchange, -ETIMEDOUT, "no byte for too long");
 	}
 }
@@ -589,7 +587,6 @@ static void on_sweep(struct loop_timer *timer)
 	struct api_client *client = CONTAINER_OF(timer, struct api_client, sweep_timer);
 	uint64_t silent_ms = client->loop->now_ms - client->last_byte_ms;
 
-	end_idle(client);
 	if (!client->exchanges)
 		client->last_byte_ms = client->loop->now_ms;
 	else if (client->is_probe_lost && silent_ms >= API_PROBE_AFTER_MS)
@@ -597,6 +594,8 @@ static void on_sweep(struct loop_timer *timer)
 	else if (silent_ms >= API_PROBE_AFTER_MS && !client->probe.exchange)
 		send_probe(client);
 	client->is_probe_lost = false;
+	/* After the probe was sent: that nobody asks any more is no sign of life. */
+	end_idle(client);
 	loop_timer_set(client->loop, &client->sweep_timer, client->loop->now_ms + API_SWEEP_MS);
 }
 

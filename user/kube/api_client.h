@@ -59,7 +59,7 @@ struct api_request {
 	const char *content_type; /* of body */
 	struct str body;
 	uint32_t timeout_ms; /* for all of it; 0: none */
-	uint32_t idle_ms;    /* without a byte of the answer; 0: none */
+	uint32_t idle_ms;    /* without a byte of the answer; 0: none; may change under way */
 	/* The body of a good (2xx) answer as it comes; NULL: it is collected. */
 	void (*on_data)(struct api_request *request, struct str bytes);
 	/* The end, once. The request may be freed or sent again. @answer is borrowed. */
