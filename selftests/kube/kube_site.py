@@ -19,8 +19,8 @@ INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 class KubeSite:
     """`options` go to `sluice run`; with `wired` sluice reaches the API server through a Wire."""
 
-    def __init__(self, options=(), flags=(), wired=False, start=True, user=None):
-        self.world = World()
+    def __init__(self, options=(), flags=(), wired=False, start=True, user=None, xdp="off"):
+        self.world = World(xdp=xdp)
         self.world.start_endpoints("--control", str(CONTROL_PORT))
         directory = os.path.join(self.world.dir, "api")
         os.makedirs(directory)
@@ -61,6 +61,16 @@ class KubeSite:
 
     def ingress(self, name, host, backend="web", **more):
         return self.create(INGRESSES, ingress(name, host, backend, **more))
+
+    def addresses(self, name):
+        """What stands in the status of an Ingress."""
+        status = self.api.request("GET", f"{INGRESSES}/{name}")[1]["status"]["loadBalancer"]
+        return [a.get("ip") or a.get("hostname") for a in status.get("ingress", [])]
+
+    def events(self, name):
+        """{reason: Event} about an Ingress"""
+        listed = self.api.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")[1]["items"]
+        return {e["reason"]: e for e in listed if e["regarding"]["name"] == name}
 
     # ---- traffic -----------------------------------------------------------------------------
 

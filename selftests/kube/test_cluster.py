@@ -18,11 +18,9 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/sluice/leases"
 class Cluster(KubeSite):
     """A site whose sluice is nobody but the ServiceAccount of k8s/."""
 
-    def __init__(self, *options, secrets=True, **more):
+    def __init__(self, *options, **more):
         super().__init__(start=False, **more)
         self.api.kubectl("apply", "-k", K8S)
-        if not secrets:
-            self.api.kubectl("delete", "clusterrolebinding", "sluice-secrets")
         self.agents = []
         self.options = options
         self.start_agent()
@@ -50,15 +48,6 @@ class Cluster(KubeSite):
 
     def lease_holder(self):
         return self.api.request("GET", f"{LEASES}/sluice")[1].get("spec", {}).get("holderIdentity")
-
-    def addresses(self, name):
-        status = self.api.request("GET", f"{INGRESSES}/{name}")[1]["status"]["loadBalancer"]
-        return [a.get("ip") or a.get("hostname") for a in status.get("ingress", [])]
-
-    def events(self, name):
-        """{reason: Event} about an Ingress"""
-        listed = self.api.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")[1]["items"]
-        return {e["reason"]: e for e in listed if e["regarding"]["name"] == name}
 
 
 @pytest.fixture
@@ -101,6 +90,22 @@ def test_only_ours_and_given_up_ones_are_touched(start_cluster):
     poll("given up", lambda: site.addresses("ours") == [], 20)
 
 
+def test_taken_over_and_nameless_ones_have_addresses_too(start_cluster):
+    """What is served and whose status is written follow from the same rules."""
+    site = start_cluster("--publish-address", "192.0.2.7", "--take-over-class", "nginx", "--watch-ingress-without-class")
+    site.api.apply({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"},
+                    "spec": {"controller": "k8s.io/ingress-nginx"}})
+    site.backend("web", "10.200.7.1")
+    classes = {"taken-over": "nginx", "nameless": None, "other": "other"}
+    for name, ingress_class in classes.items():
+        site.ingress(name, f"{name}.example", ingress_class=ingress_class)
+    for name in ("taken-over", "nameless"):
+        site.wait_served(f"{name}.example")
+        poll("the address", lambda name=name: site.addresses(name) == ["192.0.2.7"], 15)
+    assert site.get("other.example").status == 404
+    assert site.addresses("other") == []
+
+
 def test_two_agents_one_lease(start_cluster):
     site = start_cluster("--publish-address", "192.0.2.7")
     poll("a holder", site.lease_holder, 10)
@@ -136,73 +141,6 @@ def test_publish_service(start_cluster):
     poll("the new one", lambda: site.addresses("one") == ["203.0.113.6"], 25)
 
 
-def test_secrets_by_namespace(start_cluster):
-    """The hardened component: what is not granted is told, what is granted is read."""
-    site = start_cluster(secrets=False)
-    site.api.kubectl("create", "rolebinding", "sluice-secrets", "-n", "default", "--clusterrole=sluice-secrets",
-                     "--serviceaccount=sluice:sluice")
-    site.api.kubectl("create", "namespace", "closed")
-    site.backend("web", "10.200.7.1")
-    site.world.node.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-keyout", site.world.dir + "/k", "-out", site.world.dir + "/c", "-days", "2",
-                        "-subj", "/CN=tls.example", "-addext", "subjectAltName=DNS:tls.example")
-    site.api.kubectl("create", "secret", "tls", "pair", "--cert", site.world.dir + "/c", "--key", site.world.dir + "/k")
-    site.ingress("tls", "tls.example", tls="pair")
-    site.api.apply({**site.api.get("ingress", "tls"), "metadata": {"name": "tls", "namespace": "closed"}})
-
-    def shown():
-        with site.connect("https", "tls.example") as connection:
-            der = connection.sock.getpeercert(binary_form=True)
-            return b"tls.example" in der
-    poll("its certificate", shown, 40)
-    poll("what is closed", lambda: any('"closed"' in line for line in site.agents[0].log), 10)
-
-
-def test_no_verb_is_too_many(start_cluster):
-    """Every rule of the ClusterRole and the Role is needed: each is asked for in the server's audit log."""
-    rules = []
-    for name in ("rbac.yaml", "rbac-secrets.yaml"):
-        listed = json.loads(read_manifests(os.path.join(K8S, name)))
-        for item in listed if isinstance(listed, list) else [listed]:
-            rules += [(g, r, v) for rule in item.get("rules", []) for g in rule["apiGroups"]
-                      for r in rule["resources"] for v in rule["verbs"]]
-    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["ResponseStarted", "ResponseComplete"],
-              "rules": [{"level": "Metadata", "users": ["system:serviceaccount:sluice:sluice"]}, {"level": "None"}]}
-    path = f"/tmp/sluice-kube-audit-{os.getpid()}"
-    with open(path + ".policy", "w", encoding="utf-8") as file:
-        json.dump(policy, file)
-    site = start_cluster("--publish-address", "192.0.2.7", flags=(
-        f"--audit-log-path={path}.log", f"--audit-policy-file={path}.policy", "--audit-log-mode=blocking"))
-    site.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "sluice"},
-                    "data": {"profile": "sluice"}})
-    site.api.kubectl("patch", "ingressclass", "sluice", "--type=merge", "-p", json.dumps({"spec": {"parameters": {
-        "kind": "ConfigMap", "name": "settings", "scope": "Namespace", "namespace": "sluice"}}}))
-    site.backend("web", "10.200.7.1")
-    site.ingress("one", "one.example")
-    poll("the address", lambda: site.addresses("one"), 15)
-    for host in ("two.example", "three.example"):
-        poll("Synced", lambda: "Synced" in site.events("one"), 5)
-        site.api.request("PATCH", f"{INGRESSES}/one", [{"op": "replace", "path": "/spec/rules/0/host", "value": host}],
-                         "application/json-patch+json")
-    poll("a series", lambda: site.events("one").get("Synced", {}).get("series"), 10)
-    asked = set()
-
-    def all_used():
-        with open(path + ".log", encoding="utf-8") as file:
-            for line in file:
-                event = json.loads(line)
-                ref = event.get("objectRef") or {}
-                resource = ref.get("resource", "") + ("/" + ref["subresource"] if "subresource" in ref else "")
-                asked.add((ref.get("apiGroup", ""), resource, event["verb"]))
-        # `list` is what a server without list streams is asked.
-        return not {r for r in rules if r[2] != "list"} - asked
-    poll("every verb used", all_used, 15)
-    extra = {a for a in asked if a not in rules and a[1]}
-    assert not extra, f"asked for without a rule: {extra}"
-    for suffix in (".log", ".policy"):
-        os.unlink(path + suffix)
-
-
 @pytest.mark.parametrize("what, change, why", [
     ("plain", {}, None),
     ("snippet", {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}, "snippets"),
@@ -227,10 +165,3 @@ def test_admission_policies(api, what, change, why):
         body["spec"]["ingressClassName"] = "other"
     status, answer = api.request("POST", create, body)
     assert status == 201, (what, answer)
-
-
-def read_manifests(path):
-    """A file of manifests as one JSON list."""
-    import yaml
-    with open(path, encoding="utf-8") as file:
-        return json.dumps(list(yaml.safe_load_all(file)))

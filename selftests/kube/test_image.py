@@ -2,28 +2,13 @@
 """The container image: unpacked, and run with nothing but what is inside, against a real API server."""
 import base64
 import glob
-import json
 import os
 import subprocess
-import sys
-import tarfile
 
 import pytest
 
 from kube_site import KubeSite
-from world import BUILD, ROOT, run
-
-OUTPUT = os.path.join(BUILD, "kube", "image.tar")
-
-
-def unpack(directory):
-    """The layers of the image's manifest, as a runtime would."""
-    run(sys.executable, "-B", os.path.join(ROOT, "scripts", "image"), "--output", OUTPUT)
-    with tarfile.open(OUTPUT) as image:
-        for name in json.load(image.extractfile("manifest.json"))[0]["Layers"]:
-            with tarfile.open(fileobj=image.extractfile(name), mode="r:gz") as layer:
-                layer.extractall(directory)
-
+from pod import unpack_image
 
 @pytest.fixture
 def site():
@@ -34,7 +19,7 @@ def site():
 
 def test_serves_from_the_unpacked_root_file_system(site):
     root = os.path.join(site.world.dir, "root")
-    unpack(root)
+    unpack_image(root)
     assert not glob.glob(root + "/bin/*") and not glob.glob(root + "/usr/bin/*"), "no shell inside"
 
     def data(name):

@@ -2,13 +2,13 @@
 """What the API server says is served: soon, whatever happens on the way, without a failed request."""
 import random
 import statistics
-import threading
 import time
 
 import pytest
 
 from apiserver import endpoint_slice
 from kube_site import INGRESSES, KubeSite
+from load import Load
 from world import poll
 
 ADDRESS = "10.200.7.1"
@@ -67,44 +67,6 @@ def hosts_served(site, hosts):
         return {host: connection.get(host).status for host in hosts}
 
 
-class Steady:
-    """Requests to one host all the time, on kept connections; every answer but 200 is a failure."""
-
-    def __init__(self, site, host, connections=4, pause=0.0, check=None):
-        self.site, self.host, self.pause, self.check = site, host, pause, check
-        self.count, self.failures = 0, []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
-
-    def _run(self):
-        connection = self.site.connect()
-        while not self._ended.is_set():
-            try:
-                reply = connection.get(self.host)
-                if reply.status != 200:
-                    self.failures.append((time.monotonic(), reply.status))
-                elif self.check:
-                    self.check(reply)
-            except Exception as error:  # of whatever kind: a client saw it
-                self.failures.append((time.monotonic(), repr(error)))
-                connection = self.site.connect()
-            self.count += 1
-            if self.pause:
-                time.sleep(self.pause)
-
-    def __enter__(self):
-        self.began = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        for thread in self._threads:
-            thread.join(10)
-        self.rate = self.count / (time.monotonic() - self.began)
-
-
 def churn(site, rng, living, count):
     """Random creations, renamings and deletions; `living`: name → host"""
     for _ in range(count):
@@ -149,7 +111,7 @@ def test_chaos_on_the_way_to_the_api_server(start_site, capsys):
         site.api.stop()
         site.api.start()
 
-    with Steady(site, "steady.example", pause=0.002) as steady:
+    with Load(site, ["steady.example"], pause=0.002) as load:
         for step in (kill, cut, kill, refuse, kill, restart, kill, site.wire.freeze):
             churn(site, rng, living, 15)
             step()
@@ -165,8 +127,8 @@ def test_chaos_on_the_way_to_the_api_server(start_site, capsys):
         poll("nothing else", lambda: set(hosts_served(site, sorted(ever)).values()) <= {404}, 10)
     with capsys.disabled():
         print(f"\nchaos: {len(hosts)} routes as stored {took:.1f} s after the last fault, "
-              f"{steady.count} requests, {len(steady.failures)} failed")
-    assert not steady.failures, steady.failures[:5]
+              f"{load.requests} requests, {len(load.failures)} failed")
+    assert not load.failures, load.failures[:5]
 
 
 def test_api_server_down_while_sluice_serves(start_site):
@@ -174,13 +136,13 @@ def test_api_server_down_while_sluice_serves(start_site):
     site.backend("web", ADDRESS)
     site.ingress("web", "web.example")
     site.wait_served("web.example")
-    with Steady(site, "web.example", pause=0.01) as steady:
+    with Load(site, ["web.example"], pause=0.01) as load:
         site.api.stop()
         time.sleep(8)
         site.api.start()
         site.ingress("later", "later.example")
         site.wait_served("later.example", 20)
-    assert not steady.failures, steady.failures[:5]
+    assert not load.failures, load.failures[:5]
 
 
 def test_rolling_deployment(start_site, capsys):
@@ -200,7 +162,8 @@ def test_rolling_deployment(start_site, capsys):
         assert site.api.request("PATCH", where, body, "application/merge-patch+json")[0] == 200
         time.sleep(0.03)
 
-    with Steady(site, "web.example", connections=6) as steady:
+    began = time.monotonic()
+    with Load(site, ["web.example"], keepalive=6) as load:
         for i in range(20):
             rest, fresh = old[i + 1:], new[:i]
             write(*rest, old[i], *fresh, (new[i], {"ready": False}))
@@ -208,8 +171,8 @@ def test_rolling_deployment(start_site, capsys):
             write(*rest, (old[i], gone), *fresh, new[i])
             write(*rest, *fresh, new[i])
     with capsys.disabled():
-        print(f"\nrolling deployment: {steady.count} requests at {steady.rate:.0f}/s, {len(steady.failures)} failed")
-    assert not steady.failures, steady.failures[:5]
+        print(f"\nrolling deployment: {load.requests} requests at {load.requests / (time.monotonic() - began):.0f}/s, {len(load.failures)} failed")
+    assert not load.failures, load.failures[:5]
     assert site.get("web.example").echo["address"].split(":")[0] in new
 
 

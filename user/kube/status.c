@@ -11,7 +11,6 @@
 #include "kube/status.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/container.h"
 #include "base/json.h"
@@ -20,6 +19,7 @@
 #include "base/random.h"
 #include "base/siphash.h"
 #include "kube/status_list.h"
+#include "kube/status_nodes.h"
 
 enum {
 	REQUEST_TIMEOUT_MS = 10000,
@@ -42,12 +42,6 @@ struct slot {
 	struct slot *next_queued;
 };
 
-/* A node on which sluice is, or was a moment ago. */
-struct node_address {
-	char text[64];
-	uint64_t ready_ms; /* when it was last seen to be ready */
-};
-
 struct status {
 	struct api_client *client; /* borrowed, as the next two */
 	struct loop *loop;
@@ -62,7 +56,7 @@ struct status {
 	bool is_begun;     /* classes and Ingresses have been read */
 	struct buf wanted; /* JSON: [{"ip":"..."}] */
 	uint64_t wanted_print;
-	struct VEC(struct node_address) nodes;
+	struct status_nodes *nodes; /* of STATUS_NODES */
 	bool is_scan_due, are_nodes_stale;
 	struct loop_task task;
 	struct loop_timer again_timer, nodes_timer;
@@ -148,65 +142,43 @@ static void want_service(struct status *status, const struct node *service)
 
 /* ----------------------------------------------------------------------- nodes */
 
-static void note_node(struct status *status, struct str address)
-{
-	struct node_address *node;
-
-	if (address.len >= sizeof(node->text))
-		return;
-	for (size_t i = 0; i < status->nodes.len; i++) {
-		node = &status->nodes.at[i];
-		if (!str_eq_c(address, node->text))
-			continue;
-		node->ready_ms = status->loop->now_ms;
-		return;
-	}
-	if (status->nodes.len == STATUS_ADDRESSES_MAX)
-		return;
-	node = vec_push(&status->nodes);
-	snprintf(node->text, sizeof(node->text), "%.*s", STR_ARG(address));
-	node->ready_ms = status->loop->now_ms;
-}
-
 static bool is_own_slice(const struct status *status, const struct object *slice)
 {
 	return str_eq(slice->namespace, status->options.namespace) &&
 	       str_eq(slice->endpoint_slice.service, status->options.service);
 }
 
-static int compare_nodes(const void *a, const void *b)
-{
-	return strcmp(((const struct node_address *)a)->text,
-		      ((const struct node_address *)b)->text);
-}
-
-/* Those that are ready now, and those that were a moment ago. */
+/* Looks for them also where another agent writes: it may be us next. */
 static void want_nodes(struct status *status)
 {
 	const struct object_set *set = store_set(status->store);
 	struct status_list wanted;
-	size_t kept = 0;
 
 	for (size_t i = 0; i < set->of[OBJECT_KIND_ENDPOINT_SLICE].count; i++) {
 		const struct object *slice = set->of[OBJECT_KIND_ENDPOINT_SLICE].at[i];
 		const struct object_endpoint_slice *spec = &slice->endpoint_slice;
 
 		for (uint32_t e = 0; is_own_slice(status, slice) && e < spec->endpoint_count; e++) {
-			if (spec->endpoints[e].is_ready && spec->endpoints[e].address_count)
-				note_node(status, spec->endpoints[e].addresses[0]);
+			const struct object_endpoint *endpoint = &spec->endpoints[e];
+
+			if (endpoint->is_ready && endpoint->address_count)
+				status_nodes_note_ready(status->nodes, endpoint->node,
+							endpoint->addresses[0]);
 		}
 	}
-	for (size_t i = 0; i < status->nodes.len; i++) {
-		if (status->loop->now_ms - status->nodes.at[i].ready_ms <= STATUS_NODE_KEPT_MS)
-			status->nodes.at[kept++] = status->nodes.at[i];
-	}
-	status->nodes.len = kept;
-	if (kept)
-		qsort(status->nodes.at, kept, sizeof(*status->nodes.at), compare_nodes);
 	status_list_init(&wanted);
-	for (size_t i = 0; i < kept; i++)
-		status_list_add(&wanted, str_from_c(status->nodes.at[i].text), STR(""));
-	set_wanted(status, &wanted);
+	if (status_nodes_list(status->nodes, &wanted))
+		set_wanted(status, &wanted);
+	else
+		status_list_release(&wanted);
+}
+
+static void on_nodes_change(void *owner)
+{
+	struct status *status = owner;
+
+	status->are_nodes_stale = true;
+	loop_defer(status->loop, &status->task);
 }
 
 /* ----------------------------------------------------------------------- slots */
@@ -502,6 +474,7 @@ void status_look_again(struct status *status)
 {
 	status->is_begun = true;
 	status->is_scan_due = true;
+	status->are_nodes_stale = status->nodes != NULL; /* slices too have been read */
 	loop_defer(status->loop, &status->task);
 }
 
@@ -509,6 +482,10 @@ void status_set_leader(struct status *status, bool is_leader)
 {
 	status->is_leader = is_leader;
 	status->is_scan_due = true;
+	if (status->nodes) {
+		status_nodes_follow(status->nodes, is_leader);
+		status->is_known &= is_leader; /* what is wanted may be another thing by then */
+	}
 	loop_defer(status->loop, &status->task);
 }
 
@@ -538,8 +515,11 @@ struct status *status_new(struct api_client *client, struct loop *loop, struct s
 	random_bytes(&status->key, sizeof(status->key));
 	if (options->mode == STATUS_ADDRESSES)
 		want_fixed(status);
-	if (options->mode == STATUS_NODES)
-		loop_timer_set(loop, &status->nodes_timer, loop->now_ms + NODES_SWEEP_MS);
+	if (options->mode != STATUS_NODES)
+		return status;
+	status->nodes = status_nodes_new(client, loop,
+					 &(struct status_nodes_options){ on_nodes_change, status });
+	loop_timer_set(loop, &status->nodes_timer, loop->now_ms + NODES_SWEEP_MS);
 	return status;
 }
 
@@ -574,7 +554,7 @@ void status_free(struct status *status)
 	loop_timer_clear(status->loop, &status->again_timer);
 	loop_timer_clear(status->loop, &status->nodes_timer);
 	buf_release(&status->wanted);
-	vec_release(&status->nodes);
+	status_nodes_free(status->nodes);
 	mem_free((char *)status->options.addresses.at); /* made by copy_of, as the next two */
 	mem_free((char *)status->options.namespace.at);
 	mem_free((char *)status->options.service.at);

@@ -6,14 +6,13 @@
  *
  *   STATUS_ADDRESSES   fixed ones
  *   STATUS_SERVICE     a Service's: of its load balancer, and its external ones
- *   STATUS_NODES       of the nodes on which sluice is ready: the addresses of the
- *                      ready endpoints of the Service that stands before our own Pods
+ *   STATUS_NODES       of the nodes on which sluice is ready: those of the ready
+ *                      endpoints of the Service that stands before our own Pods
  *
  * Only the holder of the Lease writes, by server-side apply under the field
- * manager STATUS_MANAGER, and only where something else stands there. A node's
- * address stays for STATUS_NODE_KEPT_MS after sluice was last ready there, so that
- * a rolling update takes none away. An Ingress that is given up (another
- * class) loses what we wrote.
+ * manager STATUS_MANAGER, and only where something else stands there. An Ingress
+ * that is given up (another class) loses what we wrote; nothing else takes an
+ * address away for good.
  */
 #ifndef SLUICE_KUBE_STATUS_H
 #define SLUICE_KUBE_STATUS_H
@@ -28,7 +27,6 @@
 
 enum {
 	STATUS_UNDER_WAY_MAX = 8,
-	STATUS_NODE_KEPT_MS = 300000,
 	STATUS_AGAIN_MS = 10000, /* an object is not written more often than that */
 };
 
