@@ -78,6 +78,7 @@ static const struct admin_path paths[] = {
 	{ "/api/v1/certs", show_certs, "certificates by server name", false },
 	{ "/api/v1/maps", show_maps, "BPF maps", false },
 	{ "/api/v1/flows", show_flows, "connections that XDP steers", false },
+	{ "/api/v1/hosts", show_hosts, "which workers a host has, and why", false },
 	{ "/api/v1/drops", show_drops, "what was dropped and why", false },
 	{ "/api/v1/features", show_features, "what this kernel has", false },
 	{ "/api/v1/findings", show_findings, "what is wrong with objects", false },

@@ -73,6 +73,6 @@ typedef void admin_handler(const struct admin_request *request, struct admin_ans
 
 admin_handler metrics_answer;
 admin_handler show_status, show_routes, show_explain, show_endpoints, show_certs, show_maps,
-	show_flows, show_drops, show_features, show_findings, admin_drain;
+	show_flows, show_drops, show_hosts, show_features, show_findings, admin_drain;
 
 #endif

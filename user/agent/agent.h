@@ -19,6 +19,7 @@
 #include "agent/admin.h"
 #include "agent/cluster.h"
 #include "agent/drops.h"
+#include "agent/host_load.h"
 #include "agent/link.h"
 #include "agent/listeners.h"
 #include "agent/options.h"
@@ -57,6 +58,7 @@ struct agent {
 	struct steering steering;
 	struct protection protection;
 	struct drops drops;
+	struct host_load host_load;
 	struct tickets tickets;
 	struct tally tally;
 	struct takeover takeover; /* of the agent before this one */

@@ -396,6 +396,7 @@ static int start(struct agent *agent, struct err *err)
 	if (!agent->links.current &&
 	    (publisher_is_complete(&agent->publisher) || saved_load(&agent->saved)))
 		links_adopt_published(&agent->links);
+	host_load_open(&agent->host_load, agent);
 	rc = reconcile_open(&agent->reconcile, agent, err);
 	if (rc)
 		return rc;
@@ -414,6 +415,7 @@ static void release(struct agent *agent)
 	upgrade_release(&agent->upgrade);
 	takeover_close(&agent->takeover);
 	reconcile_close(&agent->reconcile);
+	host_load_close(&agent->host_load);
 	protection_close(&agent->protection);
 	drops_close(&agent->drops);
 	/* The pins stay with a proxy that stays. */

@@ -226,6 +226,11 @@ static void add_agent(struct buf *out, const struct agent *agent)
 		   supervise->start_count);
 	add_number(out, "sluice_upgrades_total", "counter",
 		   "Agents that handed their place over to the next one", agent->upgrade.count);
+	add_number(out, "sluice_hosts_widened_total", "counter",
+		   "Hosts that got more workers because of their load",
+		   agent->host_load.hot.widened_count);
+	add_number(out, "sluice_hosts_narrowed_total", "counter",
+		   "Hosts that got fewer workers again", agent->host_load.hot.narrowed_count);
 	add_number(out, "sluice_generation", "gauge", "The newest generation that was published",
 		   publisher_generation(&agent->publisher));
 }

@@ -312,6 +312,10 @@ static const struct option option_table[] = {
 	  "new connections a second of each host, or off; default off" },
 	{ "unknown-hosts", "pass|drop", AGENT_SIDE, OPTION_LIVE, options_set_unknown_hosts,
 	  "what becomes of connections for hosts that nobody serves; default pass" },
+	{ "hot-host-load", "PERCENT", AGENT_SIDE, OPTION_LIVE, options_set_hot_host_load,
+	  "of a worker's time, from where on a host gets more workers, or off; default 60" },
+	{ "hot-host-rest", "SECONDS", AGENT_SIDE, OPTION_LIVE, options_set_hot_host_rest,
+	  "how long a host has to be quiet until it gets fewer again; default 30" },
 	{ "request-head-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_request_head_timeout,
 	  "for a client's request head to arrive; default 10" },
 	{ "keepalive-timeout", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_keepalive_timeout,
@@ -482,6 +486,8 @@ static void set_defaults(struct options *options, enum command command)
 		.log_level = LOG_LEVEL_INFO,
 		.access_log = "-",
 		.grace_ms = OPTIONS_GRACE_S_DEFAULT * 1000,
+		.hot_host_permille = OPTIONS_HOT_HOST_PERCENT_DEFAULT * 10,
+		.hot_host_rest_ms = OPTIONS_HOT_HOST_REST_S_DEFAULT * 1000,
 	};
 	arena_init(&options->arena, 0);
 	add_default(&options->http, "0.0.0.0:80");

@@ -45,6 +45,8 @@ enum {
 	OPTIONS_ADDRESSES_MAX = 16, /* of http, of https */
 	OPTIONS_SOURCES_MAX = 256,  /* networks and files of lists of sources */
 	OPTIONS_RATE_MAX = 1000000, /* connections a second */
+	OPTIONS_HOT_HOST_PERCENT_DEFAULT = 60,
+	OPTIONS_HOT_HOST_REST_S_DEFAULT = 30,
 };
 
 enum early_dispatch { EARLY_DISPATCH_AUTO, EARLY_DISPATCH_ON, EARLY_DISPATCH_OFF };
@@ -100,6 +102,8 @@ struct options {
 	struct control_network trusted[CONTROL_TRUSTED_MAX];
 	uint32_t trusted_count;
 	struct options_protect protect;
+	uint32_t hot_host_permille; /* 0: off */
+	uint32_t hot_host_rest_ms;
 	uint32_t request_head_timeout_ms, keepalive_timeout_ms, upstream_idle_timeout_ms;
 	const char *control; /* proxy: path of the agent's socket */
 	bool is_unconfined;  /* proxy */

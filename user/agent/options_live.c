@@ -18,6 +18,8 @@ static void keep_fixed(const struct options *options, struct options *fresh)
 	memcpy(merged.trusted, fresh->trusted, sizeof(merged.trusted));
 	merged.trusted_count = fresh->trusted_count;
 	merged.protect = fresh->protect;
+	merged.hot_host_permille = fresh->hot_host_permille;
+	merged.hot_host_rest_ms = fresh->hot_host_rest_ms;
 	merged.request_head_timeout_ms = fresh->request_head_timeout_ms;
 	merged.keepalive_timeout_ms = fresh->keepalive_timeout_ms;
 	merged.upstream_idle_timeout_ms = fresh->upstream_idle_timeout_ms;

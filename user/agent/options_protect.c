@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * options_protect: who may connect, how often, and whose word about others is believed.
+ * options_protect: who may connect, how often, whose word about others is believed, and when a host
+ * gets more workers.
  *
  * Files of sources are named here and read elsewhere (source_list.h): they change by themselves. So
  * that a mistyped network is never taken for a file, files begin with "/" or ".".
@@ -194,4 +195,28 @@ int options_set_connection_rate(struct options *options, struct str value, struc
 int options_set_unknown_hosts(struct options *options, struct str value, struct err *err)
 {
 	return add_setting(options, "unknown-hosts", value, err);
+}
+
+/* ---------------------------------------------------------------------------- hot hosts */
+
+int options_set_hot_host_load(struct options *options, struct str value, struct err *err)
+{
+	uint64_t percent = 0;
+
+	if (!str_eq_c(value, "off") && (str_parse_u64(value, 100, &percent) || percent == 0))
+		return err_set(err, -EINVAL, "'%.*s' is neither off nor 1 to 100 percent",
+			       STR_ARG(value));
+	options->hot_host_permille = (uint32_t)percent * 10;
+	return 0;
+}
+
+int options_set_hot_host_rest(struct options *options, struct str value, struct err *err)
+{
+	uint64_t seconds;
+
+	if (str_parse_u64(value, OPTIONS_TIMEOUT_S_MAX, &seconds) || seconds == 0)
+		return err_set(err, -EINVAL, "'%.*s' is no number of seconds from 1 to %d",
+			       STR_ARG(value), OPTIONS_TIMEOUT_S_MAX);
+	options->hot_host_rest_ms = (uint32_t)seconds * 1000;
+	return 0;
 }

@@ -36,6 +36,8 @@ int options_set_allow_sources(struct options *options, struct str value, struct 
 int options_set_source_rate(struct options *options, struct str value, struct err *err);
 int options_set_source_prefix(struct options *options, struct str value, struct err *err);
 int options_set_connection_rate(struct options *options, struct str value, struct err *err);
+int options_set_hot_host_load(struct options *options, struct str value, struct err *err);
+int options_set_hot_host_rest(struct options *options, struct str value, struct err *err);
 int options_set_unknown_hosts(struct options *options, struct str value, struct err *err);
 
 /* NULL where there is none of that name. */

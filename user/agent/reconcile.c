@@ -232,6 +232,7 @@ static void renew_compiler(struct reconcile *reconcile)
 	reconcile->has_new_settings = false;
 	compiler_free(reconcile->compiler);
 	reconcile->compiler = make_compiler(reconcile);
+	host_load_tell(&reconcile->agent->host_load, reconcile->compiler);
 	if (publisher_is_complete(publisher) &&
 	    compiler_adopt(reconcile->compiler, publisher->of[PUBLISHED_IMAGE].bytes,
 			   publisher->of[PUBLISHED_ENDPOINTS].bytes, &err))
@@ -467,6 +468,14 @@ void reconcile_use_settings(struct reconcile *reconcile)
 {
 	reconcile->has_new_settings = true;
 	reconcile_on_change(reconcile, (1u << OBJECT_KIND_COUNT) - 1);
+}
+
+void reconcile_use_spreads(struct reconcile *reconcile)
+{
+	if (reconcile->is_frozen || !reconcile->compiler)
+		return;
+	host_load_tell(&reconcile->agent->host_load, reconcile->compiler);
+	reconcile_on_change(reconcile, 1u << OBJECT_KIND_INGRESS);
 }
 
 void reconcile_freeze(struct reconcile *reconcile)

@@ -87,6 +87,8 @@ void reconcile_go_above(struct reconcile *reconcile, const uint64_t generations[
 bool reconcile_has_compiled(const struct reconcile *reconcile);
 /* Other defaults for all classes (options->settings): compiles everything anew. */
 void reconcile_use_settings(struct reconcile *reconcile);
+/* Other hosts need more than one worker (agent->host_load): compiles the routes again. */
+void reconcile_use_spreads(struct reconcile *reconcile);
 /* Another agent compiles from now on; what is known stays, to be looked at. */
 void reconcile_freeze(struct reconcile *reconcile);
 

@@ -65,12 +65,26 @@
 /* Request durations: bucket i counts those below 2^i * 64 us, the last one all others. */
 enum { COUNTERS_DURATION_BUCKETS = 20, COUNTERS_DURATION_FIRST_US = 64 };
 
+/*
+ * Which hosts a worker serves most. Each slot is a vote (Boyer, Moore, 1981): a host that is asked
+ * for more often than all others of its slot together takes it. The votes are bounded, so that the
+ * host of yesterday goes soon. Its requests count from when it took the slot.
+ */
+enum { COUNTERS_HOSTS = 64, COUNTERS_HOST_VOTES_MAX = 1024 };
+
+struct counters_host {
+	uint64_t hash; /* of its name, as the map `hosts` has it; 0: none */
+	uint64_t votes;
+	uint64_t requests;
+};
+
 #define COUNTERS_FIELD(field, help) uint64_t field;
 
 struct counters {
 	/* this worker only */
 	COUNTERS_EACH(COUNTERS_FIELD)
 	GAUGES_EACH(COUNTERS_FIELD)
+	struct counters_host hosts[COUNTERS_HOSTS];
 	uint64_t duration_buckets[COUNTERS_DURATION_BUCKETS];
 	uint64_t duration_sum_us;
 } __attribute__((aligned(128)));
@@ -89,6 +103,27 @@ static inline void counter_set(uint64_t *counter, uint64_t value)
 static inline uint64_t counter_read(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* For the one writer: a request for the host of @hash, which is spread evenly. */
+static inline void counters_note_host(struct counters *counters, uint64_t hash)
+{
+	struct counters_host *slot = &counters->hosts[hash % COUNTERS_HOSTS];
+
+	if (slot->hash == hash) {
+		counter_add(&slot->requests, 1);
+		if (slot->votes < COUNTERS_HOST_VOTES_MAX)
+			counter_add(&slot->votes, 1);
+		return;
+	}
+	if (slot->votes > 0) {
+		counter_set(&slot->votes, slot->votes - 1);
+		return;
+	}
+	/* A reader between the two sees few requests of the one before: it takes them for none. */
+	counter_set(&slot->requests, 1);
+	counter_set(&slot->hash, hash);
+	counter_set(&slot->votes, 1);
 }
 
 /* The bucket of a request that took @duration_us. */

@@ -192,6 +192,7 @@ struct compiler {
 	size_t image_texts_at_first;
 	struct VEC(struct known_host) known_hosts;   /* by number of the host */
 	struct VEC(struct sorted_host) sorted_hosts; /* as last planned */
+	struct VEC(struct compile_spread) spreads;   /* by hash */
 	struct buf name;                             /* room for one */
 	struct service_groups service_groups;
 	struct ids service_names; /* numbers of Services */

@@ -78,6 +78,7 @@ static void tables_release(struct compiler *compiler)
 {
 	lookup_release(&compiler->route_table);
 	lookup_release(&compiler->policy_table);
+	vec_release(&compiler->spreads);
 	lookup_release(&compiler->backend_table);
 	vec_release(&compiler->service_groups.groups);
 	vec_release(&compiler->service_groups.backends);

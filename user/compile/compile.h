@@ -80,6 +80,16 @@ struct compiler *compiler_new(const struct compile_options *options);
 /* Accepts NULL. */
 void compiler_free(struct compiler *compiler);
 
+/* A host that is to have more workers than it would have. */
+struct compile_spread {
+	uint64_t hash; /* of its name, as in the map `hosts` */
+	uint16_t worker_spread;
+};
+
+/* What the next compile_routes goes by; @spreads are copied. */
+void compiler_set_spreads(struct compiler *compiler, const struct compile_spread *spreads,
+			  size_t count);
+
 /*
  * What was compiled. Each of the two functions below replaces its own part and leaves the other
  * one alone. The bytes are owned by the output and live until the next call with this output for

@@ -5,7 +5,8 @@
  * The first worker of a host is chosen by rendezvous hashing (Thaler, Ravishankar,
  * 1998): each worker draws a number for the host and the largest wins, so that with
  * one worker more only the hosts that it wins move. With few hosts each belongs to
- * all workers, or most of them would have nothing to do.
+ * all workers, or most of them would have nothing to do. Of many a host has one, or
+ * as many as the caller says that it needs.
  */
 #include <stdlib.h>
 
@@ -68,6 +69,39 @@ static void place_host(struct compiler *compiler, struct known_host *known, stru
 	known->id_round = compiler->round;
 }
 
+static int compare_spreads(const void *a, const void *b)
+{
+	const struct compile_spread *x = a, *y = b;
+
+	return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+void compiler_set_spreads(struct compiler *compiler, const struct compile_spread *spreads,
+			  size_t count)
+{
+	compiler->spreads.len = 0;
+	for (size_t i = 0; i < count; i++)
+		*vec_push(&compiler->spreads) = spreads[i];
+	if (count > 1)
+		qsort(compiler->spreads.at, count, sizeof(*compiler->spreads.at), compare_spreads);
+}
+
+/* How many workers @hash has where a host has @usual of them. */
+static uint16_t spread_of(const struct compiler *compiler, uint64_t hash, uint16_t usual)
+{
+	const struct compile_spread key = { .hash = hash }, *wanted;
+
+	if (compiler->spreads.len == 0)
+		return usual;
+	wanted = bsearch(&key, compiler->spreads.at, compiler->spreads.len, sizeof(key),
+			 compare_spreads);
+	if (!wanted || wanted->worker_spread <= usual)
+		return usual;
+	return wanted->worker_spread < compiler->options.worker_count
+		       ? wanted->worker_spread
+		       : compiler->options.worker_count;
+}
+
 static void place_vhosts(struct build *build)
 {
 	struct compiler *compiler = build->compiler;
@@ -84,7 +118,9 @@ static void place_vhosts(struct build *build)
 		vhost->worker_first = known->worker_first;
 		vhost->id = known->host_id;
 		/* The catch-all stands for any number of hosts. */
-		vhost->worker_spread = vhost->host.len == 0 ? worker_count : spread;
+		vhost->worker_spread = vhost->host.len == 0
+					       ? worker_count
+					       : spread_of(compiler, known->dispatch_hash, spread);
 	}
 }
 

@@ -304,6 +304,10 @@ int datapath_read_events(struct datapath *datapath,
 /* The counters of all CPUs, summed. STATS_COUNTERS (bpf/contract.h) names them. */
 int datapath_read_stats(const struct datapath *datapath, struct stats *sum, struct err *err);
 
+/* What XDP did with connections of a host, all CPUs summed; zeroes where it knows nothing of it. */
+void datapath_read_host(const struct datapath *datapath, uint32_t host_id,
+			struct host_counters *sum);
+
 struct datapath_map {
 	const char *name; /* borrowed for the call */
 	const char *type; /* "hash", "lru_hash", "array" ... */

@@ -187,6 +187,25 @@ void datapath_each_map(const struct datapath *dp,
 	}
 }
 
+/* ---- hosts ---------------------------------------------------------------------------------- */
+
+void datapath_read_host(const struct datapath *dp, uint32_t host_id, struct host_counters *sum)
+{
+	size_t cpus = cpu_count();
+	struct host_counters *each = mem_new(cpus, sizeof(*each));
+
+	*sum = (struct host_counters){ 0 };
+	if (bpf_map_lookup_elem(dp->map_fds[MAP_HOST_STATS], &host_id, each) == 0) {
+		for (size_t i = 0; i < cpus; i++) {
+			sum->dispatched += each[i].dispatched;
+			sum->refused += each[i].refused;
+			sum->sockets_born += each[i].sockets_born;
+			sum->limited += each[i].limited;
+		}
+	}
+	mem_free(each);
+}
+
 /* ---- flows ---------------------------------------------------------------------------------- */
 
 struct flow_visit {

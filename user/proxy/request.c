@@ -137,6 +137,8 @@ bool request_route(struct stream *stream, const struct h1_request *request,
 		worker_count(stream->worker, routes_missing);
 		return refuse(refusal, 404, ANSWER_NO_ROUTE);
 	}
+	if (match.vhost)
+		counters_note_host(stream->worker->counters, match.vhost->dispatch_hash);
 	if (stream->record)
 		access_log_note_route(stream, config->image, match.route);
 	return apply_route(stream, request, &match, refusal);

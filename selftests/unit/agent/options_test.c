@@ -133,6 +133,8 @@ static const struct refusal refusals[] = {
 	  COMMAND_RUN,
 	  { "--connection-rate", "1/0" },
 	  "--connection-rate: '1/0' is not off or N[/BURST]" },
+	{ "no percentage", COMMAND_RUN, { "--hot-host-load", "101" }, "is neither off nor 1 to" },
+	{ "no rest", COMMAND_RUN, { "--hot-host-rest", "0" }, "is no number of seconds from 1" },
 	{ "neither pass nor drop",
 	  COMMAND_RUN,
 	  { "--unknown-hosts", "reject" },

@@ -505,6 +505,40 @@ static void test_rendezvous(void **state)
 	compiler_free(first);
 }
 
+/* A hot host has the workers that it needs, in the plan and in the image; the others stay. */
+static void test_hot_hosts_are_wider(void **state)
+{
+	struct fixture *fixture = *state;
+	struct compile_spread spreads[] = { { 0, 2 }, { 1, WORKERS } };
+	const struct image_vhost *vhost;
+	struct host_value cold;
+	struct image image;
+	char name[TEXT_MAX];
+
+	for (int i = 0; i <= WORKERS * COMPILE_FEW_HOSTS_PER_WORKER; i++) {
+		snprintf(name, sizeof(name), "n%02d", i);
+		add_app(fixture, name, "10.0.0.1");
+	}
+	compile_routes_again(fixture);
+	cold = plan_of(fixture, "n02.example")->value;
+	spreads[0].hash = plan_of(fixture, "n00.example")->key.hash;
+	spreads[1].hash = plan_of(fixture, "n01.example")->key.hash;
+	compiler_set_spreads(fixture->compiler, spreads, 2);
+	compile_routes_again(fixture);
+	assert_int_equal(plan_of(fixture, "n00.example")->value.worker_spread, 2);
+	assert_int_equal(plan_of(fixture, "n00.example")->value.generation, fixture->generation);
+	assert_int_equal(plan_of(fixture, "n01.example")->value.worker_spread, WORKERS);
+	assert_memory_equal(&plan_of(fixture, "n02.example")->value, &cold, sizeof(cold));
+	assert_int_equal(image_open(fixture->output.image, &image, NULL), 0);
+	vhost = image_find_vhost(&image, STR("n00.example"));
+	assert_int_equal(vhost->owner_spread, 2);
+	assert_int_equal(vhost->owner_first, plan_of(fixture, "n00.example")->value.worker_first);
+	compiler_set_spreads(fixture->compiler, spreads, 1);
+	compile_routes_again(fixture);
+	assert_int_equal(plan_of(fixture, "n01.example")->value.worker_spread, 1);
+	assert_int_equal(plan_of(fixture, "n00.example")->value.worker_spread, 2);
+}
+
 /* ------------------------------------------------------------ sizes, bytes */
 
 static void test_many_paths_in_one_host(void **state)
@@ -623,6 +657,7 @@ int main(void)
 		TEST(test_plan_keeps_generations),
 		TEST(test_plan_is_sorted_and_even),
 		TEST(test_rendezvous),
+		TEST(test_hot_hosts_are_wider),
 		TEST(test_many_paths_in_one_host),
 		TEST(test_random_hosts_and_paths),
 		TEST(test_bad_rule_alone),
