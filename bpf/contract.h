@@ -22,12 +22,14 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 4
+#define CONTRACT_SCHEMA 5
 
 enum contract_limits {
 	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
 	LISTENER_KEYS_MAX = 4096, /* their addresses and ports */
 	LISTEN_PORTS_MAX = 8,     /* different ports over all listeners; more: no port filter */
+	PORT_RANGES_MAX = 8,      /* different ranges of ports, of listeners on many addresses */
+	RANGES_MAX = 4096,        /* their prefixes, each with its ports */
 	WORKERS_MIN_ROWS = 64,    /* rows of workers: this, or the CPUs where there are more */
 	WORKERS_MAX = 1024,       /* worker numbers are below this */
 	HOSTS_MAX = 131072,       /* default capacity of hosts */
@@ -80,6 +82,7 @@ enum __attribute__((packed)) listener_protocol {
 enum listener_flags {
 	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* XDP answers SYNs */
 	LISTENER_FLAG_ALLOWLIST = 1u << 1,      /* only for sources in allowlist */
+	LISTENER_FLAG_RANGE = 1u << 2,          /* its sockets are in range_socks */
 };
 
 /*
@@ -96,6 +99,31 @@ struct listener_value {
 	__u16 id; /* below LISTENERS_MAX */
 	enum listener_protocol protocol;
 	__u8 flags;
+};
+
+/* ---- ranges: prefix and ports -> listener --------------------------------------------------- */
+
+/* From first to last, both included. */
+struct port_range {
+	__u16 first;
+	__u16 last;
+};
+
+/*
+ * A listener on many addresses. The ports stand before the address: their 32 bits
+ * are part of each prefix, and which ranges there are the programs know by heart.
+ * What is more special wins: an entry of listeners for this very address, then
+ * the longest prefix, then an entry of listeners for every address.
+ */
+struct range_key {
+	__u32 bits; /* 32, and those of the prefix */
+	struct port_range ports;
+	__u8 address[16];
+};
+
+struct range_value {
+	struct listener_value listener;
+	__u32 prefix_bits;
 };
 
 /* ---- hosts: host hash -> worker set -------------------------------------------------------- */
@@ -345,7 +373,9 @@ struct host_rate {
 	X(admit_failed, "first payloads that the kernel made no socket from")                      \
 	X(select_local, "connections given to the worker of their CPU")                            \
 	X(select_other, "connections given to another worker")                                     \
-	X(select_kernel, "connections left to the kernel's own choice")
+	X(select_kernel, "connections left to the kernel's own choice")                            \
+	X(lookup_found, "look-ups of a socket that a listener on many addresses answered")         \
+	X(lookup_no_socket, "of these, those that it had no socket for")
 
 #define STATS_FIELD(name, help) __u64 name;
 struct stats {
@@ -396,6 +426,8 @@ struct schema_value {
 _Static_assert(sizeof(enum verdict) == 1, "enums in maps are one byte");
 _Static_assert(sizeof(struct listener_key) == 18, "no holes");
 _Static_assert(sizeof(struct listener_value) == 4, "no holes");
+_Static_assert(sizeof(struct range_key) == 24, "no holes");
+_Static_assert(sizeof(struct range_value) == 8, "no holes");
 _Static_assert(sizeof(struct host_value) == 64, "no holes");
 _Static_assert(sizeof(struct flow_key) == 36, "no holes");
 _Static_assert(sizeof(struct flow_value) == 24, "no holes");

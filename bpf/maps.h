@@ -26,6 +26,15 @@ struct {
 	__type(value, struct listener_value);
 } listeners SEC(".maps");
 
+/* Which address and port is which listener, of those on many addresses. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, RANGES_MAX);
+	__type(key, struct range_key);
+	__type(value, struct range_value);
+} ranges SEC(".maps");
+
 /* Which workers own a host; size at load. Written by user space alone, so grown as needed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -125,6 +134,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } worker_socks SEC(".maps");
+
+/* The same, of listeners on many addresses: sk_lookup takes them from here. Slots at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, WORKERS_MIN_ROWS *LISTENERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} range_socks SEC(".maps");
 
 /* One row: the counters of the CPU. */
 struct {

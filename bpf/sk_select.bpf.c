@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #include "flow.h"
-#include "maps.h"
+#include "ranges.h"
 #include "verdict.h"
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
@@ -53,12 +53,16 @@ static __always_inline bool takes_connections(__u32 worker)
 }
 
 /* True when the connection now goes to @worker. */
-static __always_inline bool give_to(struct sk_reuseport_md *ctx, __u32 worker, __u32 listener_id)
+static __always_inline bool give_to(struct sk_reuseport_md *ctx, __u32 worker,
+				    const struct listener_value *listener)
 {
-	__u32 slot = worker_sock_slot(worker, listener_id);
+	__u32 slot = worker_sock_slot(worker, listener->id);
 
-	return takes_connections(worker) &&
-	       bpf_sk_select_reuseport(ctx, &worker_socks, &slot, 0) == 0;
+	if (!takes_connections(worker))
+		return false;
+	if (port_range_count && (listener->flags & LISTENER_FLAG_RANGE))
+		return bpf_sk_select_reuseport(ctx, &range_socks, &slot, 0) == 0;
+	return bpf_sk_select_reuseport(ctx, &worker_socks, &slot, 0) == 0;
 }
 
 static __always_inline __u32 worker_here(void)
@@ -86,10 +90,10 @@ int sk_select(struct sk_reuseport_md *ctx)
 		return SK_PASS;
 	if (!listener)
 		return selected(&stats->select_kernel);
-	if (give_to(ctx, worker_here(), listener->id))
+	if (give_to(ctx, worker_here(), listener))
 		return selected(&stats->select_local);
 	for (__u32 i = 0; i < SELECT_TRIES_MAX && i < worker_count; i++)
-		if (give_to(ctx, (ctx->hash + i) % worker_count, listener->id))
+		if (give_to(ctx, (ctx->hash + i) % worker_count, listener))
 			return selected(&stats->select_other);
 	return selected(&stats->select_kernel);
 }

@@ -20,6 +20,7 @@
 #include "maps.h"
 #include "options.h"
 #include "packet.h"
+#include "ranges.h"
 #include "tuple.h"
 #include "verdict.h"
 
@@ -128,7 +129,8 @@ static __always_inline int find_admission(struct __sk_buff *skb, struct admissio
 
 	if (packet_read(&cursor, &admission->packet) != PACKET_TCP)
 		return 0;
-	if (!is_listen_port(listen_ports, listen_port_count, admission->packet.flow.local_port))
+	if (!is_listen_port(listen_ports, listen_port_count, admission->packet.flow.local_port) &&
+	    !is_range_port(admission->packet.flow.local_port))
 		return 0;
 	admission->flow = bpf_map_lookup_elem(&flows, &admission->packet.flow);
 	return admission->flow && admission->flow->state == FLOW_STATE_ADMIT;

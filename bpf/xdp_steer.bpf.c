@@ -20,6 +20,7 @@
 #include "host_http.h"
 #include "host_tls.h"
 #include "protect.h"
+#include "ranges.h"
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
 
@@ -55,7 +56,8 @@ static __always_inline enum verdict read_headers(struct xdp_md *ctx, struct stee
 /* Keeps what is not for a listener away from the maps. */
 static __always_inline enum verdict check_port(struct steering *s)
 {
-	if (is_listen_port(listen_ports, listen_port_count, s->packet->flow.local_port))
+	if (is_listen_port(listen_ports, listen_port_count, s->packet->flow.local_port) ||
+	    is_range_port(s->packet->flow.local_port))
 		return VERDICT_CONTINUE;
 	return pass(&s->stats->pass_other_port);
 }
@@ -133,6 +135,12 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	listener_key_of_flow(&key, flow);
 	if (has_own_addresses) {
 		listener = bpf_map_lookup_elem(&listeners, &key);
+		/* Where a range has its sockets says nothing about the range. */
+		if (listener && !(listener->flags & LISTENER_FLAG_RANGE))
+			return listener;
+	}
+	if (port_range_count) {
+		listener = find_range(&key);
 		if (listener)
 			return listener;
 	}

@@ -41,8 +41,11 @@ static inline int listen_open(const struct addr *addr)
 		lab_die("socket");
 	listen_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
 	listen_set_on(fd, SOL_SOCKET, SO_REUSEPORT);
-	if (sa.ss_family == AF_INET6)
+	if (sa.ss_family == AF_INET6) {
 		listen_set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		/* Of a prefix that is local as a whole no address is one of an interface. */
+		listen_set_on(fd, IPPROTO_IPV6, IPV6_FREEBIND);
+	}
 	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, LISTEN_BACKLOG))
 		lab_die("listen");
 	return fd;

@@ -20,14 +20,16 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/contract.h"
+#include "sk_lookup.skel.h"
 #include "sk_select.skel.h"
 #include "tc_admit.skel.h"
 #include "xdp_steer.skel.h"
 
 enum {
-	STEER_BUDGET = 100000,
+	STEER_BUDGET = 110000, /* 98,000 without ranges of ports */
 	ADMIT_BUDGET = 25000,
 	SELECT_BUDGET = 1000,
+	LOOKUP_BUDGET = 10000,
 };
 
 /* Loads @object, says what its @program cost, and fails where that is above @budget. */
@@ -57,6 +59,7 @@ static void steer_is_within_its_budget(void **state)
 	for (int i = 0; i < LISTEN_PORTS_MAX; i++)
 		object->rodata->listen_ports[i] = (uint16_t)(80 + i);
 	object->rodata->listen_port_count = LISTEN_PORTS_MAX;
+	object->rodata->port_range_count = PORT_RANGES_MAX;
 	bpf_program__set_flags(object->progs.xdp_steer, BPF_F_XDP_HAS_FRAGS);
 	load_within(object->obj, object->progs.xdp_steer, STEER_BUDGET);
 	xdp_steer__destroy(object);
@@ -71,6 +74,7 @@ static void admit_is_within_its_budget(void **state)
 	for (int i = 0; i < LISTEN_PORTS_MAX; i++)
 		object->rodata->listen_ports[i] = (uint16_t)(80 + i);
 	object->rodata->listen_port_count = LISTEN_PORTS_MAX;
+	object->rodata->port_range_count = PORT_RANGES_MAX;
 	load_within(object->obj, object->progs.tc_admit, ADMIT_BUDGET);
 	tc_admit__destroy(object);
 }
@@ -81,8 +85,20 @@ static void select_is_within_its_budget(void **state)
 
 	(void)state;
 	assert_non_null(object);
+	object->rodata->port_range_count = PORT_RANGES_MAX;
 	load_within(object->obj, object->progs.sk_select, SELECT_BUDGET);
 	sk_select__destroy(object);
+}
+
+static void lookup_is_within_its_budget(void **state)
+{
+	struct sk_lookup *object = sk_lookup__open();
+
+	(void)state;
+	assert_non_null(object);
+	object->rodata->port_range_count = PORT_RANGES_MAX;
+	load_within(object->obj, object->progs.sk_lookup_range, LOOKUP_BUDGET);
+	sk_lookup__destroy(object);
 }
 
 int main(void)
@@ -91,6 +107,7 @@ int main(void)
 		cmocka_unit_test(steer_is_within_its_budget),
 		cmocka_unit_test(admit_is_within_its_budget),
 		cmocka_unit_test(select_is_within_its_budget),
+		cmocka_unit_test(lookup_is_within_its_budget),
 	};
 
 	if (geteuid() != 0) {

@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "agent/taken.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -20,29 +22,77 @@ const char *listener_protocol_name(enum control_protocol protocol)
 	return protocol == CONTROL_PROTOCOL_TLS ? "https" : "http";
 }
 
+/* Two listeners that could not be told apart, or whose sockets would be in one group. */
+static int check_beside(const struct listener *other, const struct addr_range *range,
+			struct err *err)
+{
+	char text[ADDR_RANGE_TEXT_MAX], other_text[ADDR_RANGE_TEXT_MAX];
+
+	addr_range_format(range, text);
+	addr_range_format(&other->range, other_text);
+	if (addr_range_eq(&other->range, range))
+		return err_set(err, -EINVAL, "'%s' stands there twice", text);
+	if (addr_range_clashes(&other->range, range))
+		return err_set(err, -EINVAL, "'%s' and '%s' have a port in common", other_text,
+			       text);
+	if (addr_eq(&other->addr, &range->first))
+		return err_set(err, -EINVAL,
+			       "'%s' and '%s' begin with the same address and port, where each "
+			       "has its sockets",
+			       other_text, text);
+	return 0;
+}
+
+static int add_one(struct listeners *listeners, const struct addr_range *range,
+		   enum control_protocol protocol, struct err *err)
+{
+	struct listener *listener = &listeners->at[listeners->count];
+
+	if (listeners->count == LISTENERS_MAX)
+		return err_set(err, -EINVAL, "more than %d listeners", LISTENERS_MAX);
+	for (size_t i = 0; i < listeners->count; i++)
+		if (check_beside(&listeners->at[i], range, err))
+			return -EINVAL;
+	*listener = (struct listener){
+		.range = *range,
+		.addr = range->first,
+		.protocol = protocol,
+		.id = (uint16_t)listeners->count,
+		.fds = mem_new(listeners->worker_count, sizeof(int)),
+	};
+	for (uint32_t i = 0; i < listeners->worker_count; i++)
+		listener->fds[i] = -1;
+	listeners->count++;
+	return 0;
+}
+
 static int add(struct listeners *listeners, const struct options_addresses *addresses,
 	       enum control_protocol protocol, struct err *err)
 {
 	for (size_t i = 0; i < addresses->count; i++) {
-		struct listener *listener = &listeners->at[listeners->count];
-		char text[ADDR_TEXT_MAX];
+		int rc = add_one(listeners, &addresses->at[i], protocol, err);
 
-		if (listeners->count == LISTENERS_MAX)
-			return err_set(err, -EINVAL, "more than %d listeners", LISTENERS_MAX);
-		for (size_t n = 0; n < listeners->count; n++)
-			if (addr_eq(&listeners->at[n].addr, &addresses->at[i]))
-				return err_set(err, -EINVAL, "'%s' stands there twice",
-					       addr_format(&addresses->at[i], text));
-		*listener = (struct listener){
-			.addr = addresses->at[i],
-			.protocol = protocol,
-			.id = (uint16_t)listeners->count,
-			.is_optional = addresses->is_default && !addr_is_v4(&addresses->at[i]),
-			.fds = mem_new(listeners->worker_count, sizeof(int)),
-		};
-		for (uint32_t n = 0; n < listeners->worker_count; n++)
-			listener->fds[n] = -1;
-		listeners->count++;
+		if (rc)
+			return rc;
+		listeners->at[listeners->count - 1].is_optional =
+			addresses->is_default && !addr_is_v4(&addresses->at[i].first);
+	}
+	return 0;
+}
+
+/* What a range takes, nobody else gets: our own admin address would be shut off, too. */
+static int check_admin(const struct listeners *listeners, const struct options *options,
+		       struct err *err)
+{
+	char text[ADDR_RANGE_TEXT_MAX], admin[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; options->has_admin && i < listeners->count; i++) {
+		const struct addr_range *range = &listeners->at[i].range;
+
+		if (addr_range_is_plain(range) || !addr_range_covers(range, &options->admin))
+			continue;
+		return err_set(err, -EINVAL, "'%s' covers the admin address '%s'",
+			       addr_range_format(range, text), addr_format(&options->admin, admin));
 	}
 	return 0;
 }
@@ -56,7 +106,7 @@ int listeners_init(struct listeners *listeners, const struct options *options,
 	rc = add(listeners, &options->http, CONTROL_PROTOCOL_HTTP, err);
 	if (!rc)
 		rc = add(listeners, &options->https, CONTROL_PROTOCOL_TLS, err);
-	return rc;
+	return rc ? rc : check_admin(listeners, options, err);
 }
 
 static void release_one(struct listeners *listeners, struct listener *listener)
@@ -120,6 +170,14 @@ bool listeners_take(struct listeners *listeners, const struct control_listener *
 	return false;
 }
 
+bool listeners_have_ranges(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		if (!addr_range_is_plain(&listeners->at[i].range))
+			return true;
+	return false;
+}
+
 size_t listeners_missing(const struct listeners *listeners)
 {
 	size_t count = 0;
@@ -137,11 +195,18 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+/* The first address of a prefix need not be one of this machine's. */
+static int bind_anywhere(int fd, int family)
+{
+	return family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+				  : set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
+}
+
 /* A bound socket, or -errno. */
-static int bind_socket(const struct addr *addr, bool is_shared)
+static int bind_socket(const struct listener *listener, bool is_shared)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(addr, &sa);
+	socklen_t len = addr_to_sockaddr(&listener->addr, &sa);
 	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int rc;
 
@@ -152,6 +217,8 @@ static int bind_socket(const struct addr *addr, bool is_shared)
 		rc = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (!rc && sa.ss_family == AF_INET6)
 		rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (!rc && !addr_range_is_plain(&listener->range))
+		rc = bind_anywhere(fd, sa.ss_family);
 	if (!rc && bind(fd, (struct sockaddr *)&sa, len) < 0)
 		rc = -errno;
 	if (rc) {
@@ -161,9 +228,9 @@ static int bind_socket(const struct addr *addr, bool is_shared)
 	return fd;
 }
 
-static int open_socket(const struct addr *addr)
+static int open_socket(const struct listener *listener)
 {
-	int fd = bind_socket(addr, true);
+	int fd = bind_socket(listener, true);
 	int rc;
 
 	if (fd < 0)
@@ -189,22 +256,38 @@ static bool has_any(const struct listener *listener, uint32_t worker_count)
 	return false;
 }
 
-static int open_listener(struct listeners *listeners, struct listener *listener)
+/* A range would take these connections away from whoever listens there. */
+static int check_taken(const struct listeners *listeners, const struct listener *listener,
+		       struct err *err)
 {
-	if (!has_any(listener, listeners->worker_count)) {
-		int probe = bind_socket(&listener->addr, false);
+	char text[ADDR_TEXT_MAX];
+	struct addr taken;
 
-		if (probe < 0)
-			return probe;
-		close(probe);
+	if (addr_range_is_plain(&listener->range) ||
+	    !taken_find(&listener->range, listeners, &taken))
+		return 0;
+	return err_set(err, -EADDRINUSE, "somebody listens on '%s' already",
+		       addr_format(&taken, text));
+}
+
+static int open_listener(struct listeners *listeners, struct listener *listener, struct err *err)
+{
+	int rc = 0;
+
+	if (!has_any(listener, listeners->worker_count)) {
+		rc = check_taken(listeners, listener, err);
+		if (rc)
+			return rc;
+		rc = bind_socket(listener, false);
+		if (rc >= 0)
+			close(rc);
 	}
-	for (uint32_t i = 0; i < listeners->worker_count; i++) {
+	for (uint32_t i = 0; rc >= 0 && i < listeners->worker_count; i++) {
 		if (listener->fds[i] < 0)
-			listener->fds[i] = open_socket(&listener->addr);
-		if (listener->fds[i] < 0)
-			return listener->fds[i];
+			listener->fds[i] = open_socket(listener);
+		rc = listener->fds[i];
 	}
-	return 0;
+	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
 static void drop(struct listeners *listeners, size_t index)
@@ -219,17 +302,17 @@ int listeners_open(struct listeners *listeners, struct err *err)
 {
 	for (size_t i = 0; i < listeners->count;) {
 		struct listener *listener = &listeners->at[i];
-		char text[ADDR_TEXT_MAX];
-		int rc = open_listener(listeners, listener);
+		char text[ADDR_RANGE_TEXT_MAX];
+		int rc = open_listener(listeners, listener, err);
 
-		addr_format(&listener->addr, text);
+		addr_range_format(&listener->range, text);
 		if (rc && listener->is_optional && (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL)) {
 			log_warning("agent", "not listening on %s: this kernel has no IPv6", text);
 			drop(listeners, i);
 			continue;
 		}
 		if (rc)
-			return err_set_os(err, rc, "cannot listen on '%s' for %s", text,
+			return err_prefix(err, "cannot listen on '%s' for %s", text,
 					  listener_protocol_name(listener->protocol));
 		i++;
 	}

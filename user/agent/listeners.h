@@ -5,6 +5,9 @@
  * Every listener has one socket for each worker, in one SO_REUSEPORT group, so that a connection
  * waits where it is going to be served. The proxy gets duplicates; as the agent's own stay open, a
  * proxy that dies refuses nobody: what waited in the accept queues waits for the next one.
+ *
+ * A listener on many addresses or ports has no more sockets than one on a single address: they are
+ * bound to the first of them, and sk_lookup (bpf/) brings the others' connections there.
  */
 #ifndef SLUICE_AGENT_LISTENERS_H
 #define SLUICE_AGENT_LISTENERS_H
@@ -20,7 +23,8 @@ enum {
 };
 
 struct listener {
-	struct addr addr;
+	struct addr_range range; /* what it takes */
+	struct addr addr;        /* where its sockets are bound: the first of that */
 	enum control_protocol protocol;
 	uint16_t id;
 	bool is_optional; /* it may be missing: nobody asked for it by name */
@@ -54,6 +58,9 @@ int listeners_open(struct listeners *listeners, struct err *err);
 
 /* How many sockets are missing. */
 size_t listeners_missing(const struct listeners *listeners);
+
+/* Whether any of them needs sk_lookup. */
+bool listeners_have_ranges(const struct listeners *listeners);
 
 /* "http" or "tls". */
 const char *listener_protocol_name(enum control_protocol protocol);

@@ -118,7 +118,7 @@ static void add_addresses(const struct agent *agent, enum control_protocol proto
 	size_t count = 0;
 
 	for (size_t i = 0; i < agent->listeners.count; i++) {
-		char text[ADDR_TEXT_MAX];
+		char text[ADDR_RANGE_TEXT_MAX];
 
 		if (agent->listeners.at[i].protocol != protocol)
 			continue;
@@ -126,7 +126,7 @@ static void add_addresses(const struct agent *agent, enum control_protocol proto
 			   count++                            ? ","
 			   : protocol == CONTROL_PROTOCOL_TLS ? " https "
 							      : " http ",
-			   addr_format(&agent->listeners.at[i].addr, text));
+			   addr_range_format(&agent->listeners.at[i].range, text));
 	}
 }
 

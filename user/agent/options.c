@@ -64,7 +64,7 @@ static int add_address(struct options_addresses *addresses, struct str value, st
 		return 0;
 	if (addresses->count == OPTIONS_ADDRESSES_MAX)
 		return err_set(err, -EINVAL, "more than %d addresses", OPTIONS_ADDRESSES_MAX);
-	if (addr_parse(value, &addresses->at[addresses->count], err))
+	if (addr_range_parse(value, &addresses->at[addresses->count], err))
 		return -EINVAL;
 	addresses->count++;
 	return 0;
@@ -259,9 +259,9 @@ static const struct option option_table[] = {
 	  "file or directory of Kubernetes YAML, watched for changes" },
 	{ "kubeconfig", "FILE", AGENT_SIDE, 0, set_kubeconfig, "serve what this API server holds" },
 	{ "http", "ADDR:PORT", AGENT_SIDE, OPTION_REPEATS, set_http,
-	  "where HTTP is taken, or none; default 0.0.0.0:80 and [::]:80" },
+	  "where HTTP is taken, also ADDR/BITS:PORT-PORT; none; default 0.0.0.0:80 and [::]:80" },
 	{ "https", "ADDR:PORT", AGENT_SIDE, OPTION_REPEATS, set_https,
-	  "where HTTPS is taken, or none; default 0.0.0.0:443 and [::]:443" },
+	  "where HTTPS is taken, the same; default 0.0.0.0:443 and [::]:443" },
 	{ "admin", "ADDR:PORT", AGENT_SIDE, 0, set_admin,
 	  "/metrics /healthz /readyz /api/v1, or none; default 127.0.0.1:9980" },
 	{ "run-dir", "DIR", ALL, 0, set_run_dir,
@@ -469,7 +469,7 @@ static int apply(struct collection *collection, struct err *err)
 
 static void add_default(struct options_addresses *addresses, const char *text)
 {
-	addr_parse(str_from_c(text), &addresses->at[addresses->count++], NULL);
+	addr_range_parse(str_from_c(text), &addresses->at[addresses->count++], NULL);
 }
 
 static void set_defaults(struct options *options, enum command command)

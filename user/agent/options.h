@@ -17,6 +17,7 @@
 #define SLUICE_AGENT_OPTIONS_H
 
 #include "base/addr.h"
+#include "base/addr_range.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -53,7 +54,7 @@ enum early_dispatch { EARLY_DISPATCH_AUTO, EARLY_DISPATCH_ON, EARLY_DISPATCH_OFF
 
 /* Where connections of one protocol are taken. */
 struct options_addresses {
-	struct addr at[OPTIONS_ADDRESSES_MAX];
+	struct addr_range at[OPTIONS_ADDRESSES_MAX];
 	size_t count;    /* 0: none */
 	bool is_default; /* nobody asked for these: one that cannot be had is no failure */
 };
@@ -134,9 +135,9 @@ int options_reload(const struct options *options, struct options *fresh, struct 
 void options_release_reloaded(struct options *options);
 void options_release(struct options *options);
 
-/* Whether @listener, as --allow-sources names one, means a listener of @protocol at @addr. */
+/* Whether @listener, as --allow-sources names one, means a listener of @protocol at @range. */
 bool options_is_listener(struct str listener, enum control_protocol protocol,
-			 const struct addr *addr);
+			 const struct addr_range *range);
 
 /* Which Ingresses are ours; borrows texts of @options. */
 struct class_rules options_class_rules(const struct options *options);

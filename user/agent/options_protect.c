@@ -72,13 +72,13 @@ int options_set_denylist(struct options *options, struct str value, struct err *
 /* ---------------------------------------------------------------------------- listeners */
 
 bool options_is_listener(struct str listener, enum control_protocol protocol,
-			 const struct addr *addr)
+			 const struct addr_range *range)
 {
-	struct addr named = { .port = 0 };
+	struct addr_range named;
 
 	if (str_eq_c(listener, "http") || str_eq_c(listener, "https"))
 		return (protocol == CONTROL_PROTOCOL_TLS) == str_eq_c(listener, "https");
-	return addr_parse(listener, &named, NULL) == 0 && addr_eq(&named, addr);
+	return addr_range_parse(listener, &named, NULL) == 0 && addr_range_eq(&named, range);
 }
 
 static bool is_any_of(struct str listener, enum control_protocol protocol,

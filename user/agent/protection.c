@@ -64,7 +64,7 @@ static int read_allow(struct protection *protection, const struct listener *list
 
 	for (size_t i = 0; i < said->allow_count; i++)
 		if (options_is_listener(said->allow[i].listener, listener->protocol,
-					&listener->addr))
+					&listener->range))
 			sources[count++] = said->allow[i].source;
 	rc = read_list(&allow->list, sources, count, "allow-sources", err);
 	if (!rc)

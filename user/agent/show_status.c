@@ -41,11 +41,11 @@ static void show_listeners(struct view *view, const struct agent *agent)
 	view_table_begin(view, "listeners", listener_columns, 4);
 	for (size_t i = 0; i < agent->listeners.count; i++) {
 		const struct listener *listener = &agent->listeners.at[i];
-		char text[ADDR_TEXT_MAX];
+		char text[ADDR_RANGE_TEXT_MAX];
 
 		view_cell_u64(view, listener->id);
 		view_cell_c(view, listener_protocol_name(listener->protocol));
-		view_cell_c(view, addr_format(&listener->addr, text));
+		view_cell_c(view, addr_range_format(&listener->range, text));
 		cell_allowed(view, &agent->protection.allow[listener->id]);
 	}
 	view_table_end(view);

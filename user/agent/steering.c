@@ -41,27 +41,24 @@ static void add_interface(struct interfaces *interfaces, const char *name)
 	interfaces->count++;
 }
 
-static bool is_any(const struct addr *addr)
-{
-	static const struct addr any6, any4 = { .ip = { [10] = 0xff, [11] = 0xff } };
-
-	return memcmp(addr->ip, any6.ip, 16) == 0 || memcmp(addr->ip, any4.ip, 16) == 0;
-}
-
 static bool is_link_local(const struct addr *addr)
 {
 	return addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
 }
 
-/* A listener for every address means every interface that has one worth naming. */
+/*
+ * A listener for every address means every interface that has one worth naming; so does one for a
+ * prefix, which need be on none of them.
+ */
 static bool is_listened_on(const struct listeners *listeners, const struct addr *addr)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
-		const struct addr *wanted = &listeners->at[i].addr;
+		const struct addr_range *wanted = &listeners->at[i].range;
+		bool is_many = wanted->bits < PREFIX_BITS_MAX;
 
-		if (memcmp(wanted->ip, addr->ip, 16) == 0)
+		if (memcmp(wanted->first.ip, addr->ip, 16) == 0)
 			return true;
-		if (is_any(wanted) && addr_is_v4(wanted) == addr_is_v4(addr) &&
+		if (is_many && addr_is_v4(&wanted->first) == addr_is_v4(addr) &&
 		    !is_link_local(addr))
 			return true;
 	}
@@ -116,6 +113,9 @@ static int open_datapath(struct steering *steering, const struct interfaces *int
 		listeners[i] = (struct datapath_listener){
 			.addr = from->addr,
 			.protocol = (enum listener_protocol)from->protocol,
+			.is_range = !addr_range_is_plain(&from->range),
+			.bits = from->range.bits,
+			.port_last = from->range.port_last,
 			.id = from->id,
 		};
 	}
@@ -255,6 +255,8 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 	rc = open_datapath(steering, &interfaces, err);
 	if (rc && is_asked_for(agent->options))
 		return err_prefix(err, "--xdp %s", xdp_mode_name(agent->options->xdp));
+	if (rc && listeners_have_ranges(&agent->listeners))
+		return err_prefix(err, "a listener on many addresses or ports needs BPF");
 	if (rc) {
 		snprintf(steering->text, sizeof(steering->text), "%s", err->text);
 		log_warning("agent", "serving without BPF: %s", err->text);

@@ -105,6 +105,10 @@ static int pin_programs(const struct datapath *dp, struct err *err)
 		pin_remove(dp, "prog_tc_admit");
 	else if (pin_replace(dp, dp->admit_fd, "prog_tc_admit", err))
 		return -EIO;
+	if (dp->lookup_fd < 0)
+		pin_remove(dp, "prog_sk_lookup");
+	else if (pin_replace(dp, dp->lookup_fd, "prog_sk_lookup", err))
+		return -EIO;
 	if (dp->steer_fd < 0) {
 		pin_remove(dp, "prog_xdp_steer");
 		return 0;
@@ -127,7 +131,9 @@ static int open_locked(struct datapath *dp, const struct datapath_options *optio
 		code = pin_publish(dp, err);
 	if (code)
 		return code;
-	code = attach_all(dp, options, err);
+	code = lookup_attach(dp, err);
+	if (code == 0)
+		code = attach_all(dp, options, err);
 	if (code == 0)
 		early_start(dp, options);
 	if (code == 0)
@@ -148,6 +154,7 @@ int datapath_open(const struct datapath_options *options, struct datapath **data
 	for (int i = 0; i < MAP_COUNT; i++)
 		dp->map_fds[i] = -1;
 	dp->steer_fd = dp->steer_generic_fd = dp->select_fd = dp->admit_fd = -1;
+	dp->lookup_fd = dp->lookup_link_fd = -1;
 	dp->xdp = options->xdp;
 	dp->worker_count = options->worker_count;
 	dp->wants_early_dispatch = options->wants_early_dispatch;
@@ -196,6 +203,8 @@ void datapath_close(struct datapath *dp)
 	close_if_open(dp->steer_generic_fd);
 	close_if_open(dp->select_fd);
 	close_if_open(dp->admit_fd);
+	close_if_open(dp->lookup_fd);
+	close_if_open(dp->lookup_link_fd);
 	events_close(dp);
 	vec_release(&dp->hosts);
 	mem_free(dp);
@@ -206,6 +215,7 @@ static void detach_locked(struct datapath *dp)
 	int lock = pin_lock(dp, NULL);
 
 	attach_remove_all(dp);
+	lookup_remove(dp);
 	pin_remove_all(dp);
 	close_if_open(lock);
 }
@@ -224,7 +234,7 @@ void datapath_detach(struct datapath *dp)
 
 int datapath_remove(const char *bpf_dir, struct err *err)
 {
-	struct datapath dp = { 0 };
+	struct datapath dp = { .lookup_link_fd = -1 };
 	int code = pin_paths(&dp, bpf_dir ? bpf_dir : DATAPATH_DIR_DEFAULT, err);
 
 	if (code)
@@ -273,6 +283,20 @@ static int update_socket(int map_fd, uint32_t slot, uint64_t socket)
 	return bpf_map_update_elem(map_fd, &slot, &socket, BPF_ANY);
 }
 
+/* A socket can be in one of the two maps: it may be in the other one from before. */
+static int put_socket(const struct datapath *dp, uint16_t listener_id, uint32_t slot,
+		      uint64_t socket)
+{
+	const int *fds = dp->map_fds;
+	bool is_range = false;
+
+	for (size_t i = 0; i < dp->listener_count; i++)
+		if (dp->listeners[i].id == listener_id)
+			is_range = dp->listeners[i].is_range;
+	bpf_map_delete_elem(fds[is_range ? MAP_WORKER_SOCKS : MAP_RANGE_SOCKS], &slot);
+	return update_socket(fds[is_range ? MAP_RANGE_SOCKS : MAP_WORKER_SOCKS], slot, socket);
+}
+
 int datapath_set_socket(struct datapath *dp, uint16_t worker, uint16_t listener_id, int fd,
 			struct err *err)
 {
@@ -282,7 +306,7 @@ int datapath_set_socket(struct datapath *dp, uint16_t worker, uint16_t listener_
 	if (worker >= dp->worker_count || listener_id >= LISTENERS_MAX)
 		return err_set(err, -EINVAL, "no worker %u, or no listener %u", worker,
 			       listener_id);
-	if (update_socket(dp->map_fds[MAP_WORKER_SOCKS], slot, socket))
+	if (put_socket(dp, listener_id, slot, socket))
 		return err_set_os(err, -errno, "cannot select the socket of worker %u, listener %u",
 				  worker, listener_id);
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &dp->select_fd,

@@ -7,8 +7,8 @@
  * happens in the network namespace of the calling thread.
  *
  *   <bpf-dir>/<netns inode>/v<schema>/<map>               flows, hosts, workers ...
- *                                     prog_<program>      xdp_steer, sk_select
- *                                     link_xdp_steer-<interface>
+ *                                     prog_<program>      xdp_steer, sk_select ...
+ *                                     link_xdp_steer-<interface>, link_sk_lookup
  *
  * Pins outlive the agent: steering goes on while no agent runs, and the next
  * agent opens the same maps, puts its own program into the same link and loses
@@ -86,6 +86,14 @@ struct datapath_listener {
 	uint16_t id; /* below LISTENERS_MAX; the agent's number, also for datapath_set_socket */
 	bool has_allowlist; /* only for sources that datapath_set_allowlist names; that sets it too
 			     */
+	/*
+	 * More than one address or port: all addresses that have @bits bits in common with addr
+	 * (counted as in struct datapath_prefix), and ports up to @port_last. Its sockets are
+	 * bound to addr. sk_lookup has to be there, else datapath_open fails.
+	 */
+	bool is_range;
+	uint32_t bits;
+	uint16_t port_last;
 };
 
 struct datapath_options {

@@ -11,6 +11,9 @@
  *   reach.c    whether what XDP sends out of an interface arrives
  *   watch.c    what others change while we run
  *   listeners.c the listeners map follows the addresses of this machine
+ *   ranges.c   the same for listeners on many addresses
+ *   local.c    which addresses the kernel takes for its own
+ *   lookup.c   sk_lookup in this network namespace, by link
  *   protect.c  deny and allow lists, rates
  *   deny.c     where in denylist XDP has to look
  *   datapath.c open, close; listeners, workers, sockets
@@ -30,6 +33,7 @@
 /* All maps, in the order in which they are shown. */
 #define DATAPATH_MAPS(X)                                                                           \
 	X(LISTENERS, listeners)                                                                    \
+	X(RANGES, ranges)                                                                          \
 	X(HOSTS, hosts)                                                                            \
 	X(FLOWS, flows)                                                                            \
 	X(SETTINGS, settings)                                                                      \
@@ -42,6 +46,7 @@
 	X(WORKERS, workers)                                                                        \
 	X(STEER_CPUS, steer_cpus)                                                                  \
 	X(WORKER_SOCKS, worker_socks)                                                              \
+	X(RANGE_SOCKS, range_socks)                                                                \
 	X(STATS, stats)                                                                            \
 	X(HOST_STATS, host_stats)                                                                  \
 	X(EVENTS, events)                                                                          \
@@ -85,6 +90,8 @@ struct datapath {
 	int steer_fd;           /* programs; -1: none */
 	int steer_generic_fd;   /* for interfaces in generic mode; -1: steer_fd does */
 	int select_fd;
+	int lookup_fd;
+	int lookup_link_fd; /* -1: none */
 	int admit_fd;
 	bool is_early;        /* XDP answers SYNs, on interfaces where that arrives */
 	char early_text[200]; /* why not, where it was wanted */
@@ -206,6 +213,34 @@ struct deny_row *deny_rows_new(void);
 void deny_rows_add(struct deny_row *rows, const uint8_t address[16], uint32_t bits);
 /* Writes all of them. 0 or -errno. */
 int deny_rows_write(const struct datapath *dp, const struct deny_row *rows);
+
+/* ---- ranges.c ------------------------------------------------------------------------------- */
+
+/* Which ranges of ports there are: a program has them in its read-only data. */
+struct port_ranges {
+	struct port_range at[PORT_RANGES_MAX];
+	uint32_t count;
+};
+
+/* 0, or -E2BIG with a text. */
+int ranges_list_ports(const struct datapath_options *options, struct port_ranges *ranges,
+		      struct err *err);
+/* The listener of @addr among those on a prefix; NULL: none. */
+const struct datapath_listener *ranges_find(const struct datapath *dp, const struct addr *addr);
+/* Makes map ranges hold what listeners and addresses of this machine want now. */
+int ranges_update(struct datapath *dp, struct err *err);
+
+/* ---- local.c -------------------------------------------------------------------------------- */
+
+/* As the kernel's routes of type local say it: single addresses, and whole prefixes (AnyIP). */
+int local_each(void (*on_prefix)(void *arg, const uint8_t ip[16], uint32_t bits), void *arg);
+
+/* ---- lookup.c ------------------------------------------------------------------------------- */
+
+/* Puts sk_lookup before the look-ups of this namespace, or the new program into our link. */
+int lookup_attach(struct datapath *dp, struct err *err);
+/* Takes it away, where it is. */
+void lookup_remove(struct datapath *dp);
 
 /* ---- events.c ------------------------------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
  * for each address that the machine has: only these let XDP answer. A packet that
  * is merely forwarded, or that a promiscuous interface sees, is nobody's business
  * here, and XDP cannot tell by itself.
+ *
+ * A listener on many addresses (ranges.c) has one entry here: that of its sockets.
  */
 #include <errno.h>
 #include <ifaddrs.h>
@@ -45,6 +47,8 @@ static void add(struct entries *entries, const struct datapath_listener *listene
 		entry.value.flags |= LISTENER_FLAG_EARLY_DISPATCH;
 	if (listener->has_allowlist)
 		entry.value.flags |= LISTENER_FLAG_ALLOWLIST;
+	if (listener->is_range)
+		entry.value.flags |= LISTENER_FLAG_RANGE;
 	*vec_push(&entries->list) = entry;
 }
 
@@ -66,14 +70,26 @@ static bool read_address(const struct ifaddrs *from, struct addr *addr)
 	return addr_from_sockaddr(&sa, addr) == 0;
 }
 
-static void add_each_address(struct entries *entries, const struct datapath_listener *listener,
-			     const struct ifaddrs *first)
+/* One that is more special than a listener on every address. */
+static bool has_listener_of_its_own(const struct datapath *dp, const struct addr *addr)
+{
+	for (size_t i = 0; i < dp->listener_count; i++)
+		if (addr_eq(&dp->listeners[i].addr, addr))
+			return true;
+	return ranges_find(dp, addr) != NULL;
+}
+
+static void add_each_address(const struct datapath *dp, struct entries *entries,
+			     const struct datapath_listener *listener, const struct ifaddrs *first)
 {
 	for (const struct ifaddrs *at = first; at; at = at->ifa_next) {
 		struct addr addr;
 
 		if (!read_address(at, &addr) || addr_is_v4(&addr) != addr_is_v4(&listener->addr) ||
 		    entries->list.len >= LISTENER_KEYS_MAX)
+			continue;
+		addr.port = listener->addr.port;
+		if (has_listener_of_its_own(dp, &addr))
 			continue;
 		add(entries, listener, addr.ip, true);
 	}
@@ -85,15 +101,16 @@ static void list_entries(const struct datapath *dp, struct entries *entries)
 
 	if (dp->wants_early_dispatch && getifaddrs(&first))
 		first = NULL;
-	/* Listeners on one address come last, and so keep their entry. */
 	for (size_t i = 0; i < dp->listener_count; i++)
-		if (listeners_is_every_address(&dp->listeners[i].addr))
-			add_each_address(entries, &dp->listeners[i], first);
+		if (!dp->listeners[i].is_range &&
+		    listeners_is_every_address(&dp->listeners[i].addr))
+			add_each_address(dp, entries, &dp->listeners[i], first);
 	for (size_t i = 0; i < dp->listener_count; i++) {
 		const struct datapath_listener *listener = &dp->listeners[i];
-		bool is_every = listeners_is_every_address(&listener->addr);
+		bool is_early = dp->wants_early_dispatch && !listener->is_range &&
+				!listeners_is_every_address(&listener->addr);
 
-		add(entries, listener, listener->addr.ip, dp->wants_early_dispatch && !is_every);
+		add(entries, listener, listener->addr.ip, is_early);
 	}
 	if (first)
 		freeifaddrs(first);
@@ -135,5 +152,5 @@ int datapath_update_addresses(struct datapath *dp, struct err *err)
 					BPF_ANY))
 			code = err_set_os(err, -errno, "cannot write map 'listeners'");
 	vec_release(&entries.list);
-	return code;
+	return code ? code : ranges_update(dp, err);
 }

@@ -22,6 +22,7 @@
 #include "datapath/internal.h"
 
 #include "maps.skel.h"
+#include "sk_lookup.skel.h"
 #include "sk_select.skel.h"
 #include "tc_admit.skel.h"
 #include "xdp_steer.skel.h"
@@ -64,6 +65,7 @@ static void size_maps(struct maps *maps, const struct datapath_options *options)
 
 	bpf_map__set_max_entries(maps->maps.workers, worker_rows());
 	bpf_map__set_max_entries(maps->maps.worker_socks, worker_rows() * LISTENERS_MAX);
+	bpf_map__set_max_entries(maps->maps.range_socks, worker_rows() * LISTENERS_MAX);
 	bpf_map__set_max_entries(maps->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
 	if (options->hosts_capacity)
 		bpf_map__set_max_entries(maps->maps.hosts, options->hosts_capacity);
@@ -218,13 +220,35 @@ static int load_object(const struct datapath *dp, struct bpf_object *object,
 		      : fd;
 }
 
-static int load_select(struct datapath *dp, struct err *err)
+/* What every program knows by heart of the listeners on many addresses. */
+#define SET_PORT_RANGES(rodata, ranges)                                                            \
+	do {                                                                                       \
+		memcpy((void *)(rodata)->port_ranges, (ranges)->at, sizeof((ranges)->at));         \
+		(rodata)->port_range_count = (ranges)->count;                                      \
+	} while (0)
+
+/* For listeners on many addresses: without it they would be on one. */
+static int load_lookup(struct datapath *dp, const struct port_ranges *ranges, struct err *err)
+{
+	struct sk_lookup *object = sk_lookup__open();
+
+	if (!object)
+		return err_set_os(err, -errno, "cannot open the BPF object of sk_lookup");
+	object->rodata->worker_count = (uint32_t)dp->worker_count;
+	SET_PORT_RANGES(object->rodata, ranges);
+	dp->lookup_fd = load_object(dp, object->obj, object->progs.sk_lookup_range, MAP_COUNT, err);
+	sk_lookup__destroy(object);
+	return dp->lookup_fd < 0 ? dp->lookup_fd : 0;
+}
+
+static int load_select(struct datapath *dp, const struct port_ranges *ranges, struct err *err)
 {
 	struct sk_select *object = sk_select__open();
 
 	if (!object)
 		return err_set_os(err, -errno, "cannot open the BPF object of sk_select");
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
+	SET_PORT_RANGES(object->rodata, ranges);
 	dp->select_fd = load_object(dp, object->obj, object->progs.sk_select, MAP_COUNT, err);
 	sk_select__destroy(object);
 	return dp->select_fd < 0 ? dp->select_fd : 0;
@@ -261,7 +285,8 @@ static bool has_own_addresses(const struct datapath_options *options)
 }
 
 /* Without it the kernel answers SYNs; why it could not be had is for early_start to say. */
-static void load_admit(struct datapath *dp, const struct datapath_options *options)
+static void load_admit(struct datapath *dp, const struct datapath_options *options,
+		       const struct port_ranges *ranges)
 {
 	struct tc_admit *object = tc_admit__open();
 	uint16_t ports[LISTEN_PORTS_MAX] = { 0 };
@@ -271,6 +296,7 @@ static void load_admit(struct datapath *dp, const struct datapath_options *optio
 		return;
 	object->rodata->listen_port_count = list_ports(options, ports);
 	memcpy((void *)object->rodata->listen_ports, ports, sizeof(ports));
+	SET_PORT_RANGES(object->rodata, ranges);
 	dp->admit_fd = load_object(dp, object->obj, object->progs.tc_admit, MAP_COUNT, &err);
 	if (dp->admit_fd < 0)
 		snprintf(dp->early_text, sizeof(dp->early_text),
@@ -282,11 +308,14 @@ static void load_admit(struct datapath *dp, const struct datapath_options *optio
 static void set_up_steer(const struct datapath *dp, const struct datapath_options *options,
 			 struct xdp_steer *object)
 {
+	struct port_ranges ranges;
 	uint16_t ports[LISTEN_PORTS_MAX] = { 0 };
 	int cpus = libbpf_num_possible_cpus();
 
 	object->rodata->listen_port_count = list_ports(options, ports);
 	memcpy((void *)object->rodata->listen_ports, ports, sizeof(ports));
+	ranges_list_ports(options, &ranges, NULL);
+	SET_PORT_RANGES(object->rodata, &ranges);
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
 	object->rodata->hash_key.k0 = dp->hash_key.k0;
 	object->rodata->hash_key.k1 = dp->hash_key.k1;
@@ -340,14 +369,18 @@ static int load_steer_generic(struct datapath *dp, const struct datapath_options
 
 int load_programs(struct datapath *dp, const struct datapath_options *options, struct err *err)
 {
-	int code;
+	struct port_ranges ranges;
+	int code = ranges_list_ports(options, &ranges, err);
 
 	dp->can_dispatch = probe_can_dispatch();
-	code = load_select(dp, err);
+	if (code == 0 && ranges.count)
+		code = load_lookup(dp, &ranges, err);
+	if (code == 0)
+		code = load_select(dp, &ranges, err);
 	if (code || options->xdp == XDP_MODE_OFF)
 		return code;
 	if (options->wants_early_dispatch && dp->can_dispatch)
-		load_admit(dp, options);
+		load_admit(dp, options, &ranges);
 	code = load_steer(dp, options, err);
 	if (code == 0 && dp->can_dispatch && options->xdp != XDP_MODE_NATIVE)
 		code = load_steer_generic(dp, options, err);

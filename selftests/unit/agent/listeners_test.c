@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -33,10 +34,11 @@ static uint16_t free_port(const char *ip)
 
 static void want(struct options *options, const char *ip)
 {
-	struct addr *addr = &options->http.at[options->http.count++];
+	struct addr_range *range = &options->http.at[options->http.count++];
 
-	assert_int_equal(addr_parse_ip(str_from_c(ip), addr), 0);
-	addr->port = free_port(ip);
+	*range = (struct addr_range){ .bits = PREFIX_BITS_MAX };
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &range->first), 0);
+	range->first.port = range->port_last = free_port(ip);
 }
 
 static int option_of(int fd, int level, int name)
@@ -80,7 +82,7 @@ static void test_an_address_that_is_taken_is_named(void **state)
 	struct options options = { .http.count = 0 };
 	struct listeners first, second;
 	struct err err = { 0 };
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_RANGE_TEXT_MAX];
 
 	(void)state;
 	want(&options, "127.0.0.1");
@@ -88,7 +90,7 @@ static void test_an_address_that_is_taken_is_named(void **state)
 	assert_int_equal(listeners_open(&first, &err), 0);
 	assert_int_equal(listeners_init(&second, &options, 1, &err), 0);
 	assert_int_equal(listeners_open(&second, &err), -EADDRINUSE);
-	assert_non_null(strstr(err.text, addr_format(&options.http.at[0], text)));
+	assert_non_null(strstr(err.text, addr_range_format(&options.http.at[0], text)));
 	assert_non_null(strstr(err.text, "for http"));
 	listeners_release(&second);
 	listeners_release(&first);
@@ -107,6 +109,114 @@ static void test_the_same_address_twice(void **state)
 	assert_int_equal(listeners_init(&listeners, &options, 1, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "stands there twice"));
 	listeners_release(&listeners);
+}
+
+/* Ports that nobody has: three in a row, the first of which is returned. */
+static uint16_t free_ports(const char *ip)
+{
+	uint16_t port;
+
+	do
+		port = free_port(ip);
+	while (port > UINT16_MAX - 2);
+	return port;
+}
+
+static void want_text(struct options_addresses *addresses, const char *text)
+{
+	struct err err = { 0 };
+
+	if (addr_range_parse(str_from_c(text), &addresses->at[addresses->count++], &err))
+		fail_msg("%s", err.text);
+}
+
+static void want_ports(struct options_addresses *addresses, const char *prefix, uint16_t first,
+		       uint16_t last)
+{
+	char text[ADDR_RANGE_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s:%u-%u", prefix, first, last);
+	want_text(addresses, text);
+}
+
+/* However many addresses and ports: one socket a worker, on the first of them. */
+static void test_a_range_has_one_set_of_sockets(void **state)
+{
+	struct options options = { .http.count = 0 };
+	uint16_t port = free_ports("127.0.0.0");
+	struct listeners listeners;
+	struct err err = { 0 };
+
+	(void)state;
+	want_ports(&options.http, "127.0.0.0/8", port, (uint16_t)(port + 2));
+	assert_int_equal(listeners_init(&listeners, &options, 2, &err), 0);
+	assert_true(listeners_have_ranges(&listeners));
+	if (listeners_open(&listeners, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(listeners_missing(&listeners), 0);
+	assert_int_equal(listeners.at[0].addr.port, port);
+	assert_int_equal(listeners.at[0].addr.ip[15], 0);
+	listeners_release(&listeners);
+}
+
+/* As a socket that is bound would be refused: by name. */
+static void test_a_range_takes_nothing_from_others(void **state)
+{
+	struct options options = { .http.count = 0 }, other = { .http.count = 0 };
+	struct listeners listeners, others;
+	struct err err = { 0 };
+	char wanted[64];
+
+	(void)state;
+	want(&other, "127.0.0.9");
+	assert_int_equal(listeners_init(&others, &other, 1, &err), 0);
+	assert_int_equal(listeners_open(&others, &err), 0);
+	snprintf(wanted, sizeof(wanted), "somebody listens on '127.0.0.9:%u' already",
+		 others.at[0].addr.port);
+	want_ports(&options.http, "127.0.0.8/29", others.at[0].addr.port, others.at[0].addr.port);
+	assert_int_equal(listeners_init(&listeners, &options, 1, &err), 0);
+	assert_int_equal(listeners_open(&listeners, &err), -EADDRINUSE);
+	if (!strstr(err.text, wanted))
+		fail_msg("'%s', not '%s'", err.text, wanted);
+	listeners_release(&listeners);
+	listeners_release(&others);
+}
+
+static void test_ranges_that_cannot_be(void **state)
+{
+	static const struct {
+		const char *http, *https, *why;
+	} cases[] = {
+		{ "10.0.0.0/24:80", "10.0.0.0/24:80", "stands there twice" },
+		{ "10.0.0.0/24:80-90", "10.0.0.0/24:85-99", "have a port in common" },
+		{ "0.0.0.0:80", "0.0.0.0:1-99", "have a port in common" },
+		{ "10.0.0.0/24:80", "10.0.0.0/16:80", "begin with the same address and port" },
+		{ "10.0.0.0:80", "10.0.0.0/16:80", "begin with the same address and port" },
+		{ "10.0.0.0/24:80", "127.0.0.0/8:9000-9999",
+		  "covers the admin address '127.0.0.1" },
+		{ "10.0.0.0/24:80", "0.0.0.0:9980-9981", "covers the admin address '127.0.0.1" },
+		{ "10.0.0.0/24:80", "10.0.0.16/28:80", NULL },
+		{ "10.0.0.9:80", "10.0.0.0/24:80", NULL },
+		{ "0.0.0.0:80", "10.0.0.0/24:80", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options = { .has_admin = true };
+		struct listeners listeners;
+		struct err err = { 0 };
+		int rc;
+
+		assert_int_equal(addr_parse(STR("127.0.0.1:9980"), &options.admin, NULL), 0);
+		want_text(&options.http, cases[i].http);
+		want_text(&options.https, cases[i].https);
+		rc = listeners_init(&listeners, &options, 1, &err);
+		if (rc != (cases[i].why ? -EINVAL : 0) ||
+		    (cases[i].why && !strstr(err.text, cases[i].why)))
+			fail_msg("'%s' and '%s': %d, '%s'", cases[i].http, cases[i].https, rc,
+				 err.text);
+		listeners_release(&listeners);
+	}
 }
 
 static struct control_listener message_of(const struct listener *listener, uint16_t worker)
@@ -185,6 +295,9 @@ int main(void)
 		cmocka_unit_test(test_one_socket_for_each_worker),
 		cmocka_unit_test(test_an_address_that_is_taken_is_named),
 		cmocka_unit_test(test_the_same_address_twice),
+		cmocka_unit_test(test_a_range_has_one_set_of_sockets),
+		cmocka_unit_test(test_a_range_takes_nothing_from_others),
+		cmocka_unit_test(test_ranges_that_cannot_be),
 		cmocka_unit_test(test_sockets_that_are_given_back),
 		cmocka_unit_test(test_what_is_not_wanted_is_closed),
 	};

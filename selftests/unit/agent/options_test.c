@@ -28,13 +28,13 @@ static void test_defaults(void **state)
 	const char *none[] = { NULL };
 	struct options options;
 	struct err err = { 0 };
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_RANGE_TEXT_MAX];
 
 	(void)state;
 	assert_int_equal(parse(&options, COMMAND_RUN, none, &err), 0);
 	assert_int_equal(options.http.count, 2);
-	assert_string_equal(addr_format(&options.http.at[0], text), "0.0.0.0:80");
-	assert_string_equal(addr_format(&options.https.at[1], text), "[::]:443");
+	assert_string_equal(addr_range_format(&options.http.at[0], text), "0.0.0.0:80");
+	assert_string_equal(addr_range_format(&options.https.at[1], text), "[::]:443");
 	assert_true(options.http.is_default && options.https.is_default && options.has_admin);
 	assert_string_equal(addr_format(&options.admin, text), "127.0.0.1:9980");
 	assert_string_equal(options.run_dir, "/run/sluice");
@@ -67,7 +67,7 @@ static void test_everything_that_a_table_row_sets(void **state)
 	(void)state;
 	assert_int_equal(parse(&options, COMMAND_RUN, arguments, &err), 0);
 	assert_int_equal(options.http.count, 2);
-	assert_int_equal(options.http.at[1].port, 8080);
+	assert_int_equal(options.http.at[1].first.port, 8080);
 	assert_false(options.http.is_default);
 	assert_int_equal(options.https.count, 0);
 	assert_false(options.has_admin);
@@ -327,7 +327,7 @@ static void test_flags_win_over_the_file(void **state)
 	assert_int_equal(options.manifests.len, 1);
 	assert_true(str_eq_c(options.manifests.at[0], "/c"));
 	assert_int_equal(options.http.count, 1);
-	assert_int_equal(options.http.at[0].port, 81);
+	assert_int_equal(options.http.at[0].first.port, 81);
 	assert_int_equal(options.grace_ms, 7000);
 	assert_int_equal(options.settings.len, 1);
 	assert_true(str_eq_c(options.settings.at[0].key, "profile"));
