@@ -47,7 +47,7 @@ class Crowd:
 
     def run(self):
         """Waits until it has done all that it was told, or with until_eof what it has begun."""
-        said, _ = self.process.communicate(timeout=120)
+        said, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, f"crowd exited {self.process.returncode}"
         result = json.loads(said.splitlines()[-1])
         self.connections, self.answers = result["connections"], result["answers"]
@@ -82,7 +82,7 @@ def flood(site, kind, frames, family=4, source=None):
     return json.loads(site.world.client.run(
         os.path.join(BUILD, "e2e", "flood"), "--interface", "eth0", "--kind", kind, "--frames", str(frames),
         "--to", NODE4 if family == 4 else NODE6, "--from", source,
-        "--local-mac", mac_of(site.world.client, "eth0"), "--remote-mac", mac_of(site.world.node, "clients")))
+        "--local-mac", mac_of(site.world.client, "eth0"), "--remote-mac", mac_of(site.world.node, "clients"), timeout=60))
 
 
 # ---- what is counted -------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Change:
 
 
 def map_entries(site):
-    return {one["map"]: one["entries"] for one in site.sluice.json("maps")["maps"]}
+    return {one["map"]: one["entries"] for one in site.sluice.json("maps")["maps"] if one["entries"] is not None}
 
 
 def resident_kib(site):
@@ -136,8 +136,9 @@ def resident_kib(site):
 
 
 def half_open(site):
-    """Sockets of the node that have seen a SYN and no more."""
-    return len(site.world.node.run("ss", "-tanH", "state", "syn-recv").splitlines())
+    """Sockets of the node that have seen a SYN and no more, but for those of addresses that the client has."""
+    rows = site.world.node.run("ss", "-tanH", "state", "syn-recv").splitlines()
+    return sum(not row.split()[3].startswith(("10.77.1.", "[fd77:1:")) for row in rows)
 
 
 def settle_connections(site):

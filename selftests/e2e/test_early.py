@@ -22,7 +22,7 @@ def show(capsys, text):
 
 @pytest.fixture
 def early(start_site):
-    site = start_site(xdp="early")
+    site = start_site(xdp="early", options=("--hot-host-load", "off"))
     site.apply("crowd.json", many_hosts(site))
     site.world.serve_queues_like_a_card()
     assert {host["spread"] for host in hosts_in_kernel(site).values()} == {1}

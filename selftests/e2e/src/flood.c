@@ -19,13 +19,16 @@
 #include <getopt.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 
+#include "base/clock.h"
 #include "selftests/bpf/builder.h"
 
 enum {
@@ -58,6 +61,25 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Only SYN-ACKs are of interest; what clients beside us exchange is not. */
+static void listen_for_answers_alone(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 2, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + sizeof(struct iphdr) + 13),
+		BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + sizeof(struct ipv6hdr) + 13),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FRAME_SYN | FRAME_ACK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, FRAME_MAX_BYTES),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	if (setsockopt(wire, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		die("filter");
+}
+
 static void open_wire(void)
 {
 	struct sockaddr_ll name = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
@@ -65,6 +87,8 @@ static void open_wire(void)
 
 	wire = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	name.sll_ifindex = (int)if_nametoindex(wanted.interface);
+	if (wire >= 0)
+		listen_for_answers_alone();
 	if (wire < 0 || setsockopt(wire, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) ||
 	    setsockopt(wire, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) ||
 	    bind(wire, (struct sockaddr *)&name, sizeof(name)))
@@ -147,28 +171,39 @@ static void go_on(const uint8_t *tcp, const char *client, const uint8_t *timesta
 	put(&spec, 0);
 }
 
+/* Clients beside us get SYN-ACKs as well: those are theirs. */
+static bool is_ours(const uint8_t *address, bool is_ipv6)
+{
+	uint8_t from[sizeof(struct in6_addr)];
+
+	inet_pton(is_ipv6 ? AF_INET6 : AF_INET, wanted.from, from);
+	return memcmp(address, from, is_ipv6 ? 14 : 2) == 0;
+}
+
 /* A SYN-ACK from where the frames go. Its timestamps stand behind MSS and SACK, or two NOPs. */
 static void hear(const uint8_t *frame, size_t len)
 {
 	bool is_ipv6 = strchr(wanted.to, ':') != NULL;
 	size_t ip_bytes = is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	const uint8_t *ip = frame + ETH_HLEN, *tcp = ip + ip_bytes;
+	const uint8_t *address = is_ipv6 ? ip + 24 : ip + 16;
 	char client[INET6_ADDRSTRLEN];
 
 	if (len < ETH_HLEN + ip_bytes + 40 || frame[12] != (is_ipv6 ? 0x86 : 0x08) ||
 	    (is_ipv6 ? ip[6] : ip[9]) != IPPROTO_TCP || (tcp[0] << 8 | tcp[1]) != wanted.port ||
-	    tcp[13] != (FRAME_SYN | FRAME_ACK))
+	    tcp[13] != (FRAME_SYN | FRAME_ACK) || !is_ours(address, is_ipv6))
 		return;
-	inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, is_ipv6 ? ip + 24 : ip + 16, client,
-		  sizeof(client));
+	inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, address, client, sizeof(client));
 	answered++;
 	if (wanted.kind == KIND_SILENT || wanted.kind == KIND_HELLO)
 		go_on(tcp, client, tcp + 28);
 }
 
+/* Takes the answers that are there, and those that come within that time. */
 static void listen_for(int wait_ms)
 {
 	struct pollfd input = { .fd = wire, .events = POLLIN };
+	uint64_t until_ms = clock_monotonic_ns() / NS_PER_MS + (uint64_t)wait_ms;
 	uint8_t frame[FRAME_MAX_BYTES];
 
 	while (poll(&input, 1, wait_ms) == 1) {
@@ -176,6 +211,8 @@ static void listen_for(int wait_ms)
 
 		if (len > 0)
 			hear(frame, (size_t)len);
+		if (wait_ms && clock_monotonic_ns() / NS_PER_MS > until_ms)
+			break;
 	}
 }
 
