@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 5
+#define CONTRACT_SCHEMA 6
 
 enum contract_limits {
 	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
@@ -79,10 +79,16 @@ enum __attribute__((packed)) listener_protocol {
 	LISTENER_PROTOCOL_TLS = 2,  /* the host is the ClientHello's server name */
 };
 
-enum listener_flags {
+/* Flags that go together have a name of their own, or a dump would print a number. */
+enum __attribute__((packed)) listener_flags {
+	LISTENER_FLAG_NONE = 0,
 	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* XDP answers SYNs */
 	LISTENER_FLAG_ALLOWLIST = 1u << 1,      /* only for sources in allowlist */
 	LISTENER_FLAG_RANGE = 1u << 2,          /* its sockets are in range_socks */
+	LISTENER_FLAG_EARLY_DISPATCH_AND_ALLOWLIST = 3,
+	LISTENER_FLAG_RANGE_AND_EARLY_DISPATCH = 5,
+	LISTENER_FLAG_RANGE_AND_ALLOWLIST = 6,
+	LISTENER_FLAG_ALL = 7,
 };
 
 /*
@@ -98,7 +104,7 @@ struct listener_key {
 struct listener_value {
 	__u16 id; /* below LISTENERS_MAX */
 	enum listener_protocol protocol;
-	__u8 flags;
+	enum listener_flags flags;
 };
 
 /* ---- ranges: prefix and ports -> listener --------------------------------------------------- */
@@ -137,7 +143,8 @@ enum __attribute__((packed)) host_policy {
 	HOST_POLICY_DROP = 2,
 };
 
-enum host_flags {
+enum __attribute__((packed)) host_flags {
+	HOST_FLAG_NONE = 0,
 	HOST_FLAG_LIMITED = 1u << 0, /* host_rates has its limit */
 };
 
@@ -153,7 +160,7 @@ struct host_value {
 	__u16 worker_spread; /* 0: no worker, the packet passes */
 	__u32 generation;    /* of the plan that last changed this entry */
 	enum host_policy policy;
-	__u8 flags;
+	enum host_flags flags;
 	__u8 pad[2];
 	char name[HOST_NAME_SHOWN_BYTES];
 };
@@ -178,9 +185,11 @@ enum __attribute__((packed)) flow_state {
 	FLOW_STATE_ADMIT = 4,   /* tc_admit has to make the socket */
 };
 
-enum admit_flags {
+enum __attribute__((packed)) admit_flags {
+	ADMIT_FLAG_NONE = 0,
 	ADMIT_FLAG_FIN = 1u << 0,      /* FIN was seen: it becomes CLOSING instead of STEERED */
 	ADMIT_FLAG_ASSIGNED = 1u << 1, /* the first payload is on its way through the stack */
+	ADMIT_FLAG_FIN_AND_ASSIGNED = 3,
 };
 
 struct flow_key {
@@ -195,8 +204,8 @@ struct flow_value {
 	__u32 host_id;
 	__u16 worker;
 	enum flow_state state;
-	__u8 flags;      /* ADMIT: enum admit_flags */
-	__u32 admit_seq; /* ADMIT: sequence and acknowledgment number of the first payload */
+	enum admit_flags flags; /* ADMIT: what it has seen */
+	__u32 admit_seq;        /* ADMIT: sequence and acknowledgment number of the first payload */
 	__u32 admit_ack;
 };
 
@@ -312,6 +321,7 @@ struct host_rate {
 	__u32 rate_per_s;
 	__u32 burst;
 	struct bucket bucket;
+	char name[HOST_NAME_SHOWN_BYTES];
 };
 
 /* ---- stats: one struct of counters a CPU --------------------------------------------------- */
@@ -438,6 +448,7 @@ _Static_assert(sizeof(struct denylist_key) == 20, "no holes");
 _Static_assert(sizeof(struct deny_row) == 32, "no holes");
 _Static_assert(sizeof(struct allowlist_key) == 24, "no holes");
 _Static_assert(sizeof(struct bucket) == 16, "no holes");
+_Static_assert(sizeof(struct host_rate) == 72, "no holes");
 _Static_assert(sizeof(struct event) == 104, "no holes");
 _Static_assert(sizeof(struct schema_value) == 24, "no holes");
 

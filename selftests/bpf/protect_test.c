@@ -282,7 +282,8 @@ static void sync_rates(const struct datapath_host_rate *at, size_t count)
 static void keeps_what_is_left_of_a_rate(void **state)
 {
 	struct datapath_host hosts[] = { host("limited.test", 4, HOST_FLAG_LIMITED) };
-	const struct datapath_host_rate rates[] = { { 8, 7, 0 }, { 4, 1, 3 } };
+	const struct datapath_host_rate rates[] = { { 8, 7, 0, "other.test" },
+						    { 4, 1, 3, "limited.test" } };
 	struct datapath_sync done;
 	int dropped = 0;
 

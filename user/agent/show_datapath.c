@@ -56,15 +56,37 @@ void show_maps(const struct admin_request *request, struct admin_answer *answer)
 /* -------------------------------------------------------------------------------- flows */
 
 static const struct view_column flow_columns[] = {
-	{ "client", VIEW_LEFT },  { "local", VIEW_LEFT },    { "state", VIEW_LEFT },
-	{ "worker", VIEW_RIGHT }, { "host_id", VIEW_RIGHT }, { "age_ms", VIEW_RIGHT },
+	{ "client", VIEW_LEFT },  { "local", VIEW_LEFT }, { "state", VIEW_LEFT },
+	{ "worker", VIEW_RIGHT }, { "host", VIEW_LEFT },  { "host_id", VIEW_RIGHT },
+	{ "age_ms", VIEW_RIGHT },
 };
 
 struct flow_walk {
 	struct view *view;
 	uint64_t left;
 	uint64_t now_ns;
+	const char **names; /* by host id; NULL where there is no such host now */
+	size_t name_count;
 };
+
+/* Of the hosts that are served now: a flow may be older than that. */
+static void name_hosts(struct flow_walk *walk, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->host_count; i++)
+		if (plan->hosts[i].value.host_id >= walk->name_count)
+			walk->name_count = plan->hosts[i].value.host_id + (size_t)1;
+	walk->names = mem_new(walk->name_count + 1, sizeof(*walk->names));
+	for (size_t i = 0; i < plan->host_count; i++)
+		walk->names[plan->hosts[i].value.host_id] = plan->hosts[i].value.name;
+}
+
+static void cell_host(const struct flow_walk *walk, uint32_t host_id)
+{
+	if (host_id < walk->name_count && walk->names[host_id])
+		view_cell_c(walk->view, walk->names[host_id]);
+	else
+		view_cell_none(walk->view);
+}
 
 static void cell_addr(struct view *view, const uint8_t ip[16], uint16_t port)
 {
@@ -84,6 +106,7 @@ static bool show_flow(void *arg, const struct datapath_flow *flow)
 	cell_addr(walk->view, flow->key.local_address, flow->key.local_port);
 	view_cell_c(walk->view, flow_state_name(flow->value.state));
 	view_cell_u64(walk->view, flow->value.worker);
+	cell_host(walk, flow->value.host_id);
 	view_cell_u64(walk->view, flow->value.host_id);
 	view_cell_u64(walk->view,
 		      walk->now_ns > seen_ns ? (walk->now_ns - seen_ns) / NS_PER_MS : 0);
@@ -103,11 +126,13 @@ void show_flows(const struct admin_request *request, struct admin_answer *answer
 	view_begin(&view, &answer->body, request->is_json);
 	if (!steering->datapath)
 		show_why_none(&view, steering);
-	view_table_begin(&view, "flows", flow_columns, 6);
+	name_hosts(&walk, &request->agent->reconcile.output.plan);
+	view_table_begin(&view, "flows", flow_columns, 7);
 	if (steering->datapath)
 		datapath_each_flow(steering->datapath, show_flow, &walk, NULL);
 	view_table_end(&view);
 	view_end(&view);
+	mem_free(walk.names);
 }
 
 /* ----------------------------------------------------------------------------- features */

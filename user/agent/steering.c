@@ -306,6 +306,7 @@ static void sync_host_rates(struct steering *steering, const struct plan *plan)
 				.host_id = host->value.host_id,
 				.per_s = host->rate_per_s,
 				.burst = host->rate_burst,
+				.name = host->value.name,
 			};
 	}
 	if (datapath_sync_host_rates(steering->datapath, wanted, count, &err))

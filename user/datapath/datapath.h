@@ -282,14 +282,13 @@ struct datapath_source_rate {
 
 int datapath_set_source_rate(struct datapath *datapath, const struct datapath_source_rate *rate,
 			     struct err *err);
-/* For hosts whose entry has HOST_FLAG_LIMITED. @per_s 0: no limit any more; @burst 0: as per_s. */
-int datapath_set_host_rate(struct datapath *datapath, uint32_t host_id, uint32_t per_s,
-			   uint32_t burst, struct err *err);
 
+/* For a host whose entry has HOST_FLAG_LIMITED. */
 struct datapath_host_rate {
 	uint32_t host_id;
-	uint32_t per_s; /* not 0 */
-	uint32_t burst; /* 0: as per_s */
+	uint32_t per_s;   /* not 0 */
+	uint32_t burst;   /* 0: as per_s */
+	const char *name; /* for those who look into the map; borrowed for the call */
 };
 
 /*

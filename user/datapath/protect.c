@@ -8,6 +8,7 @@
  * go on.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,20 +272,22 @@ int datapath_set_source_rate(struct datapath *dp, const struct datapath_source_r
 	return early_set_settings(dp, &value, err);
 }
 
-int datapath_set_host_rate(struct datapath *dp, uint32_t host_id, uint32_t per_s, uint32_t burst,
-			   struct err *err)
+static uint32_t burst_of(const struct datapath_host_rate *rate)
 {
-	int fd = dp->map_fds[MAP_HOST_RATES];
-	struct host_rate rate = { .rate_per_s = per_s,
-				  .burst = burst ? burst : per_s,
-				  .bucket.tokens_milli = (burst ? burst : per_s) * 1000 };
+	return rate->burst ? rate->burst : rate->per_s;
+}
 
-	if (!per_s) {
-		bpf_map_delete_elem(fd, &host_id);
-		return 0;
-	}
-	if (bpf_map_update_elem(fd, &host_id, &rate, BPF_ANY))
-		return err_set_os(err, -errno, "cannot write the rate of host %u", host_id);
+/* With all of the burst to begin with. */
+static int write_rate(const struct datapath *dp, const struct datapath_host_rate *rate,
+		      struct err *err)
+{
+	struct host_rate value = { .rate_per_s = rate->per_s,
+				   .burst = burst_of(rate),
+				   .bucket.tokens_milli = burst_of(rate) * 1000 };
+
+	snprintf(value.name, sizeof(value.name), "%s", rate->name);
+	if (bpf_map_update_elem(dp->map_fds[MAP_HOST_RATES], &rate->host_id, &value, BPF_ANY))
+		return err_set_os(err, -errno, "cannot write the rate of host '%s'", rate->name);
 	return 0;
 }
 
@@ -322,8 +325,7 @@ static bool settle_held(void *arg, const void *keys, const void *values, size_t 
 
 		if (!wanted)
 			*vec_push(&sync->unwanted) = ids[i];
-		else if (held[i].rate_per_s == wanted->per_s &&
-			 held[i].burst == (wanted->burst ? wanted->burst : wanted->per_s))
+		else if (held[i].rate_per_s == wanted->per_s && held[i].burst == burst_of(wanted))
 			wanted->per_s = 0;
 	}
 	return true;
@@ -347,9 +349,7 @@ int datapath_sync_host_rates(struct datapath *dp, const struct datapath_host_rat
 		bpf_map_delete_elem(fd, &sync.unwanted.at[i]);
 	for (size_t i = 0; i < count && code == 0; i++)
 		if (sync.sorted[i].per_s)
-			code = datapath_set_host_rate(dp, sync.sorted[i].host_id,
-						      sync.sorted[i].per_s, sync.sorted[i].burst,
-						      err);
+			code = write_rate(dp, &sync.sorted[i], err);
 	vec_release(&sync.unwanted);
 	mem_free(sync.sorted);
 	return code;
