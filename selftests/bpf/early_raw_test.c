@@ -4,6 +4,8 @@
  *
  *   this test writes frames  cl0 ──── slu0  xdp_steer, tc_admit, a worker's socket
  *
+ * Every scenario runs over IPv4 and over IPv6.
+ *
  * Both ends are in one namespace. The test is the client: it writes and reads
  * whole frames on cl0, so that it can lose, repeat and reorder its segments. What
  * must not happen in any case is a RST, or a second connection.
@@ -24,14 +26,24 @@
 #include "selftests/bpf/builder.h"
 #include "selftests/bpf/listen.h"
 
-#define LOCAL  "10.213.8.1"
-#define CLIENT "10.213.8.77"
 #define SYN_OPTIONS                                                                                \
 	"\x02\x04\x05\xb4\x04\x02\x08\x0a\x00\x01\x00\x00\x00\x00\x00\x00\x01\x03\x03\x07"
 #define REQUEST "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
 enum { CLIENT_ISN = 5000, WINDOW = 500, QUIET_MS = 60, ANSWER_MS = 2000, FIRST_PAYLOADS = 3 };
 
+/* How the segments of a connection get here. */
+struct way {
+	const char *name, *local, *local_prefix, *client, *listener;
+	bool is_ipv6;
+};
+
+static const struct way ways[] = {
+	{ "IPv4", "10.213.8.1", "10.213.8.1/24", "10.213.8.77", "0.0.0.0:80", false },
+	{ "IPv6", "fd13:8::1", "fd13:8::1/64", "fd13:8::77", "[::]:80", true },
+};
+
+static const struct way *way;
 static struct datapath *datapath;
 static int listening, wire;
 
@@ -79,10 +91,12 @@ static int make_link(void)
 {
 	if (lab_command("ip", "link", "add", "slu0", "address", "02:02:02:02:02:02", "type", "veth",
 			"peer", "name", "cl0") ||
-	    lab_command("ip", "addr", "add", LOCAL "/24", "dev", "slu0") ||
 	    lab_command("ip", "link", "set", "slu0", "up") ||
 	    lab_command("ip", "link", "set", "cl0", "up") ||
-	    lab_command("ip", "neigh", "add", CLIENT, "lladdr", "02:02:02:02:02:02", "dev", "slu0"))
+	    lab_command("ip", "addr", "add", way->local_prefix, "dev", "slu0",
+			way->is_ipv6 ? "nodad" : NULL) ||
+	    lab_command("ip", "neigh", "add", way->client, "lladdr", "02:02:02:02:02:02", "dev",
+			"slu0"))
 		return -1;
 	attach_xdp_pass("cl0");
 	open_wire();
@@ -93,7 +107,7 @@ static int open_all(void **state)
 {
 	static const char *const interfaces[] = { "slu0" };
 	static const uint16_t cpus[] = { 0 };
-	struct datapath_listener listener = { .addr = listen_addr(LOCAL ":80"),
+	struct datapath_listener listener = { .addr = listen_addr(way->listener),
 					      .protocol = LISTENER_PROTOCOL_HTTP };
 	struct datapath_options options = { .bpf_dir = LAB_BPF_DIR,
 					    .xdp = XDP_MODE_NATIVE,
@@ -124,6 +138,8 @@ static int close_all(void **state)
 {
 	(void)state;
 	datapath_detach(datapath);
+	close(listening);
+	close(wire);
 	return 0;
 }
 
@@ -134,8 +150,9 @@ static void put(const struct raw *raw, uint8_t flags, uint32_t at, struct str pa
 {
 	char options[12] = "\x01\x01\x08\x0a\x00\x01\x00\x01";
 	uint32_t echo = htonl(raw->timestamp_echo);
-	struct frame_spec spec = { .client = CLIENT,
-				   .local = LOCAL,
+	struct frame_spec spec = { .is_ipv6 = way->is_ipv6,
+				   .client = way->client,
+				   .local = way->local,
 				   .client_port = raw->port,
 				   .tcp_flags = flags,
 				   .seq = CLIENT_ISN + 1 + at,
@@ -162,17 +179,21 @@ static uint32_t u32_at(const uint8_t *at)
 /* True for a segment from the listener to @port. */
 static bool parse(const uint8_t *frame, size_t len, uint16_t port, struct segment *segment)
 {
-	const uint8_t *ip = frame + ETH_HLEN, *tcp = ip + sizeof(struct iphdr);
+	size_t ip_bytes = way->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	const uint8_t *ip = frame + ETH_HLEN, *tcp = ip + ip_bytes;
+	size_t l4_bytes;
 
-	if (len < ETH_HLEN + 40 || frame[12] != 8 || frame[13] != 0 || ip[9] != IPPROTO_TCP ||
-	    (tcp[0] << 8 | tcp[1]) != 80 || (tcp[2] << 8 | tcp[3]) != port)
+	if (len < (size_t)(tcp - frame) + 20 || ip[0] >> 4 != (way->is_ipv6 ? 6 : 4) ||
+	    (way->is_ipv6 ? ip[6] : ip[9]) != IPPROTO_TCP || (tcp[0] << 8 | tcp[1]) != 80 ||
+	    (tcp[2] << 8 | tcp[3]) != port)
 		return false;
+	l4_bytes = way->is_ipv6 ? (size_t)(ip[4] << 8 | ip[5])
+				: (size_t)(ip[2] << 8 | ip[3]) - ip_bytes;
 	*segment = (struct segment){ .flags = tcp[13],
 				     .seq = u32_at(tcp + 4),
 				     .ack_seq = u32_at(tcp + 8),
 				     .window = (uint16_t)(tcp[14] << 8 | tcp[15]),
-				     .payload_bytes = (size_t)(ip[2] << 8 | ip[3]) - 20 -
-						      (size_t)(tcp[12] >> 4) * 4 };
+				     .payload_bytes = l4_bytes - (size_t)(tcp[12] >> 4) * 4 };
 	/* MSS and SACK stand before the timestamps in a SYN-ACK, two NOPs in all others. */
 	segment->timestamp = u32_at(tcp + (tcp[13] & FRAME_SYN ? 28 : 24));
 	return true;
@@ -323,6 +344,96 @@ static void syn_again(void **state)
 	connection = must_accept();
 	must_read(connection, REQUEST);
 	finish(&raw, connection, strlen(REQUEST));
+}
+
+/* Three SYN-ACKs are lost; the client goes on with the numbers of the first, which comes late. */
+static void late_syn_ack(void **state)
+{
+	struct raw raw = shake_hands(), again = raw;
+	int connection;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		put(&again, FRAME_SYN, (uint32_t)-1, STR(""));
+		assert_int_equal(must_get(&again).flags, FRAME_SYN | FRAME_ACK);
+	}
+	put(&raw, FRAME_ACK | FRAME_PSH, 0, STR(REQUEST));
+	connection = must_accept();
+	must_read(connection, REQUEST);
+	finish(&raw, connection, strlen(REQUEST));
+}
+
+/* The bare ACK and the first half of the request are lost; the rest comes, then all of it again. */
+static void lost_first_segments(void **state)
+{
+	const struct str whole = STR(REQUEST);
+	struct raw raw = shake_hands();
+	uint64_t before = sockets_made();
+	int connection;
+
+	(void)state;
+	put(&raw, FRAME_ACK | FRAME_PSH, 20, str_of(whole.at + 20, whole.len - 20));
+	put(&raw, FRAME_FIN | FRAME_ACK, (uint32_t)whole.len, STR(""));
+	must_be_quiet(&raw);
+	assert_int_equal(sockets_made(), before);
+	put(&raw, FRAME_ACK, 0, str_of(whole.at, 20));
+	connection = must_accept();
+	put(&raw, FRAME_ACK | FRAME_PSH, 20, str_of(whole.at + 20, whole.len - 20));
+	must_read(connection, REQUEST);
+	finish(&raw, connection, (uint32_t)whole.len);
+}
+
+static void duplicate_acks(void **state)
+{
+	struct raw raw = shake_hands();
+	uint64_t before = sockets_made();
+	int connection;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		put(&raw, FRAME_ACK, 0, STR(""));
+	must_be_quiet(&raw);
+	assert_int_equal(sockets_made(), before);
+	must_be_alone();
+	put(&raw, FRAME_ACK | FRAME_PSH, 0, STR(REQUEST));
+	connection = must_accept();
+	for (int i = 0; i < 5; i++)
+		put(&raw, FRAME_ACK, strlen(REQUEST), STR(""));
+	must_read(connection, REQUEST);
+	finish(&raw, connection, strlen(REQUEST));
+}
+
+/* A copy of the SYN that took a longer way: the kernel says where the connection stands. */
+static void syn_comes_again_late(void **state)
+{
+	struct raw raw = shake_hands();
+	struct segment segment;
+	int connection;
+
+	(void)state;
+	put(&raw, FRAME_ACK | FRAME_PSH, 0, STR(REQUEST));
+	connection = must_accept();
+	must_read(connection, REQUEST);
+	while (get(&raw, QUIET_MS, &segment))
+		assert_int_equal(segment.flags, FRAME_ACK);
+	put(&raw, FRAME_SYN, (uint32_t)-1, STR(""));
+	if (get(&raw, QUIET_MS, &segment))
+		assert_int_equal(segment.flags, FRAME_ACK);
+	finish(&raw, connection, strlen(REQUEST));
+}
+
+/* Nothing is kept, so there is nothing to end, and nobody to answer. */
+static void rst_before_the_request(void **state)
+{
+	struct raw raw = shake_hands();
+	uint64_t before = sockets_made();
+
+	(void)state;
+	put(&raw, FRAME_ACK, 0, STR(""));
+	put(&raw, FRAME_RST, 0, STR(""));
+	must_be_quiet(&raw);
+	assert_int_equal(sockets_made(), before);
+	must_be_alone();
 }
 
 static void first_payload_again(void **state)
@@ -512,16 +623,26 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(usual_connection),
 		cmocka_unit_test(syn_again),
+		cmocka_unit_test(late_syn_ack),
+		cmocka_unit_test(syn_comes_again_late),
 		cmocka_unit_test(first_payload_again),
 		cmocka_unit_test(segments_in_another_order),
+		cmocka_unit_test(lost_first_segments),
+		cmocka_unit_test(duplicate_acks),
 		cmocka_unit_test(byte_by_byte),
 		cmocka_unit_test(client_that_never_speaks),
 		cmocka_unit_test(client_that_only_closes),
 		cmocka_unit_test(half_close),
 		cmocka_unit_test(simultaneous_fin),
+		cmocka_unit_test(rst_before_the_request),
 		cmocka_unit_test(rst_after_the_request),
 		cmocka_unit_test(zero_window),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests_name("early_raw", tests, open_all, close_all);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		way = &ways[i];
+		failed += cmocka_run_group_tests_name(way->name, tests, open_all, close_all);
+	}
+	return failed != 0;
 }
