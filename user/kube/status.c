@@ -35,8 +35,8 @@ struct slot {
 	uint64_t print;             /* of the addresses that stand there */
 	bool is_managed;            /* our name stands beside them */
 	bool is_queued;
-	bool is_gone; /* freed when its request is done */
-	uint64_t not_before_ms;
+	bool is_gone;           /* freed when its request is done */
+	uint64_t paid_until_ms; /* each write costs STATUS_AGAIN_MS */
 	struct api_request request;
 	struct status *status;
 	struct slot *next_queued;
@@ -343,10 +343,18 @@ static void send_errand(struct slot *slot, enum errand errand)
 		.timeout_ms = REQUEST_TIMEOUT_MS,
 		.on_done = on_written,
 	};
-	slot->not_before_ms = status->loop->now_ms + STATUS_AGAIN_MS;
+	if (slot->paid_until_ms < status->loop->now_ms)
+		slot->paid_until_ms = status->loop->now_ms;
+	slot->paid_until_ms += STATUS_AGAIN_MS;
 	status->under_way++;
 	api_send(status->client, &slot->request);
 	buf_release(&body);
+}
+
+static bool may_write(const struct slot *slot)
+{
+	return slot->paid_until_ms <=
+	       slot->status->loop->now_ms + (STATUS_BURST - 1) * STATUS_AGAIN_MS;
 }
 
 static void scan(struct status *status)
@@ -361,7 +369,7 @@ static void scan(struct status *status)
 	}
 }
 
-/* Takes the first of the queue; one that was written a moment ago goes to its end. */
+/* Takes the first of the queue; one that was written too often goes to its end. */
 static void work_off(struct status *status)
 {
 	size_t count = status->stats.waiting;
@@ -377,7 +385,7 @@ static void work_off(struct status *status)
 		status->stats.waiting--;
 		if (slot->is_gone) {
 			free_slot(slot);
-		} else if (errand != ERRAND_NONE && status->loop->now_ms < slot->not_before_ms) {
+		} else if (errand != ERRAND_NONE && !may_write(slot)) {
 			push(slot);
 			loop_timer_set(status->loop, &status->again_timer,
 				       status->loop->now_ms + AGAIN_LOOK_MS);

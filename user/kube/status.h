@@ -27,7 +27,9 @@
 
 enum {
 	STATUS_UNDER_WAY_MAX = 8,
-	STATUS_AGAIN_MS = 10000, /* an object is not written more often than that */
+	/* An object is written so often at once, then at this interval: another may write, too. */
+	STATUS_BURST = 3,
+	STATUS_AGAIN_MS = 10000,
 };
 
 enum status_mode {
