@@ -167,6 +167,14 @@ static bool compile_routes_if_needed(struct reconcile *reconcile, const struct o
 	return rc == 0;
 }
 
+/* Whether endpoints that were published say all that there is to say. */
+static bool are_endpoints_same(const struct reconcile *reconcile)
+{
+	return reconcile->has_endpoints &&
+	       !(reconcile->changed & 1u << OBJECT_KIND_ENDPOINT_SLICE) &&
+	       compiler_has_same_backends(reconcile->compiler);
+}
+
 static bool compile_endpoints_now(struct reconcile *reconcile, const struct object_set *set)
 {
 	int rc;
@@ -188,8 +196,11 @@ static void compile_and_publish(struct reconcile *reconcile)
 
 	reconcile->generation++;
 	has_routes = compile_routes_if_needed(reconcile, set);
-	if (compile_endpoints_now(reconcile, set))
-		kinds |= publish(reconcile, PUBLISHED_ENDPOINTS, output->endpoints);
+	if (!are_endpoints_same(reconcile)) {
+		if (compile_endpoints_now(reconcile, set))
+			kinds |= publish(reconcile, PUBLISHED_ENDPOINTS, output->endpoints);
+		reconcile->has_endpoints = kinds != 0;
+	}
 	if (has_routes && !output->certs_same)
 		kinds |= publish(reconcile, PUBLISHED_CERTS, output->certs);
 	if (has_routes)
@@ -253,8 +264,9 @@ static void begin(struct reconcile *reconcile)
 	took_ns = clock_monotonic_ns() - began_ns;
 	reconcile->times.last_compile_ms = ms_of(took_ns);
 	reconcile->published_ms = loop->now_ms + took_ns / NS_PER_MS;
-	reconcile->not_before_ms =
-		reconcile->published_ms + RECONCILE_GAP_MIN_MS + took_ns / NS_PER_MS;
+	if (reconcile->rested_ms < reconcile->published_ms)
+		reconcile->rested_ms = reconcile->published_ms;
+	reconcile->rested_ms += RECONCILE_REST_MIN_MS + took_ns / NS_PER_MS;
 	loop_timer_set(loop, &reconcile->timer, reconcile->published_ms + RECONCILE_SETTLE_MAX_MS);
 	reconcile_on_settled(reconcile);
 }
@@ -268,8 +280,9 @@ static void begin_if_possible(struct reconcile *reconcile)
 	/* What an API server has not said yet is not known to be gone. */
 	if (!cluster_is_complete(&reconcile->agent->cluster))
 		return;
-	if (loop->now_ms < reconcile->not_before_ms)
-		loop_timer_set(loop, &reconcile->timer, reconcile->not_before_ms);
+	if (loop->now_ms + RECONCILE_REST_OWED_MS < reconcile->rested_ms)
+		loop_timer_set(loop, &reconcile->timer,
+			       reconcile->rested_ms - RECONCILE_REST_OWED_MS);
 	else
 		begin(reconcile);
 }

@@ -2,13 +2,14 @@
 /*
  * reconcile: a change on its way from a manifest to every worker.
  *
- *   file written ─► source_dir ─► store ─┬─ only EndpointSlices ─► compile_endpoints ─┐
- *                                        └─ anything else ─► both ────────────────────┤
- *   hosts plan ◄── in force in every worker ◄── proxy ◄── links ◄── publisher ◄───────┘
+ *   file written ─► source_dir ─► store ─┬─ EndpointSlices ─► compile_endpoints ─┐
+ *                                        └─ anything else ─► compile_routes ────┤
+ *   hosts plan ◄── in force in every worker ◄── proxy ◄── links ◄── publisher ◄─┘
  *
- * The first change is acted on at once. While one is on its way further ones are collected, and
- * after it at least as long as its compilation took: a storm of changes costs half a CPU at most
- * and never makes a queue.
+ * A change is acted on at once. While one is on its way further ones are collected, and in the long
+ * run the agent rests as long as it compiles: a storm of changes costs half a CPU at most and never
+ * makes a queue. So that changes one behind the other do not wait for nothing, it may owe some
+ * rest.
  */
 #ifndef SLUICE_AGENT_RECONCILE_H
 #define SLUICE_AGENT_RECONCILE_H
@@ -21,7 +22,8 @@
 #include "kube/store.h"
 
 enum {
-	RECONCILE_GAP_MIN_MS = 2,       /* from one compilation to the next */
+	RECONCILE_REST_MIN_MS = 2,      /* for a compilation, however short */
+	RECONCILE_REST_OWED_MS = 50,    /* at most, when a compilation begins */
 	RECONCILE_SETTLE_MAX_MS = 2000, /* a proxy that takes longer does not hold up changes */
 	RECONCILE_FINDINGS_LOGGED = 50, /* of one change; the rest is counted */
 };
@@ -52,15 +54,16 @@ struct reconcile {
 	struct compile_output output;
 	uint64_t generation;
 	/* what is to be done */
-	uint32_t changed;       /* bit 1u << kind; 0: nothing */
-	uint64_t changed_ns;    /* the first event of it */
-	uint64_t not_before_ms; /* when the next compilation may begin */
+	uint32_t changed;    /* bit 1u << kind; 0: nothing */
+	uint64_t changed_ns; /* the first event of it */
+	uint64_t rested_ms;  /* when the time of all compilations was rested, too */
 	struct loop_timer timer;
 	/* what is on its way */
 	bool is_under_way;
 	bool has_new_settings; /* the next compilation begins with another compiler */
 	bool is_frozen;
 	bool has_new_plan;
+	bool has_endpoints;    /* those of the last compilation are published */
 	uint64_t under_way_ns; /* when its first event came */
 	uint64_t published_ms;
 	/* what was said */

@@ -184,10 +184,11 @@ struct compiler {
 	struct compiled compiled[2];
 	struct compiled *now, *before; /* the two of them; before has no units: nothing is kept */
 	bool has_model;
-	uint64_t round;        /* counts calls of compile_routes */
-	struct arena texts;    /* of models, for as long as units that use them are taken over */
-	size_t texts_at_first; /* its size when last nothing was taken over */
-	struct ids host_names; /* numbers of hosts, never of the same name twice */
+	bool has_same_backends; /* as compile_endpoints found them */
+	uint64_t round;         /* counts calls of compile_routes */
+	struct arena texts;     /* of models, for as long as units that use them are taken over */
+	size_t texts_at_first;  /* its size when last nothing was taken over */
+	struct ids host_names;  /* numbers of hosts, never of the same name twice */
 	struct image_writer *image_writer;
 	size_t image_texts_at_first;
 	struct VEC(struct known_host) known_hosts;   /* by number of the host */

@@ -134,6 +134,11 @@ const struct model *compiler_model(const struct compiler *compiler)
 	return compiler->has_model ? &compiler->now->model : NULL;
 }
 
+bool compiler_has_same_backends(const struct compiler *compiler)
+{
+	return compiler->has_same_backends;
+}
+
 /* -------------------------------------------------------------- the output */
 
 void compile_output_init(struct compile_output *output)
@@ -408,11 +413,32 @@ static void begin_generation(struct compiler *compiler, const struct object_set 
 	endpoints_forget(compiler);
 }
 
+/* Whether the backends are those of the generation before, and in the same order. */
+static bool has_backends_of_before(const struct compiler *compiler)
+{
+	const struct compiled *now = compiler->now, *before = compiler->before;
+
+	if (now->model.backends.len != before->model.backends.len)
+		return false;
+	for (size_t i = 0; i < now->model.backends.len; i++) {
+		const struct model_backend *backend = &now->model.backends.at[i];
+		uint64_t serial = now->backends.at[i].service_serial;
+
+		if (backend->id != before->model.backends.at[i].id ||
+		    serial != before->backends.at[i].service_serial ||
+		    (backend->service_port && !serial))
+			return false;
+	}
+	return true;
+}
+
 /* What texts are needed at least, where all that there are were needed just now. */
 static void end_generation(struct compiler *compiler, int code)
 {
 	bool was_kept = compiler->before->units.len > 0;
 
+	if (code < 0 || !was_kept || !has_backends_of_before(compiler))
+		compiler->has_same_backends = false;
 	if (code < 0) {
 		compiled_reset(compiler->before);
 		compiler->now->units.len = compiler->now->unit_of.len = 0;

@@ -13,8 +13,8 @@
  * change needs depends on the kind of the object that changed:
  *
  *   EndpointSlice       compile_endpoints()
- *   any other kind      compile_routes(), then compile_endpoints(): it may have
- *                       named new backends
+ *   any other kind      compile_routes(), then compile_endpoints() where it has named
+ *                       other backends (compiler_has_same_backends)
  *
  * Between generations the compiler keeps what must not change: the ids of backends,
  * endpoints and hosts; and what spares work: which certificates it has checked, and
@@ -128,6 +128,12 @@ int compile_routes(struct compiler *compiler, const struct object_set *set, uint
  */
 int compile_endpoints(struct compiler *compiler, const struct object_set *set, uint64_t generation,
 		      struct compile_output *output, struct findings *findings);
+
+/*
+ * Whether compile_endpoints has nothing new to say, as long as no EndpointSlice changed: routes
+ * that were compiled since name the same backends of the same Services.
+ */
+bool compiler_has_same_backends(const struct compiler *compiler);
 
 /*
  * Goes on with the ids of an endpoints segment and an image that a proxy still serves, written by

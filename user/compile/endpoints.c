@@ -560,6 +560,7 @@ int compile_endpoints(struct compiler *compiler, const struct object_set *set, u
 	begin_endpoints(compiler);
 	code = build_all(&build, &output->endpoints);
 	ids_end(&compiler->endpoint_ids);
+	compiler->has_same_backends = code == 0;
 	if (code < 0)
 		compiler->backend_members.len = 0; /* not all of them were come to */
 	mem_free(build.is_same);
