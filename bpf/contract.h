@@ -10,6 +10,7 @@
  *  - an address is 16 bytes; IPv4 is v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2);
  *  - a port is in host order; only flow.h turns it round;
  *  - no holes: padding is a member named pad, and is zero;
+ *  - keys are made of words of four bytes: the kernel hashes them so, and bytes one by one;
  *  - enums in structs are one byte, so that a dump prints their symbol;
  *  - names are cut to fit and always end in NUL.
  *
@@ -99,7 +100,8 @@ enum __attribute__((packed)) listener_flags {
 struct listener_key {
 	__u8 address[16];
 	__u16 port;
-};
+	__u16 pad;
+} __attribute__((aligned(4)));
 
 struct listener_value {
 	__u16 id; /* below LISTENERS_MAX */
@@ -197,7 +199,7 @@ struct flow_key {
 	__u8 local_address[16];
 	__u16 client_port;
 	__u16 local_port;
-};
+} __attribute__((aligned(4)));
 
 struct flow_value {
 	__u64 last_seen_ns; /* CLOCK_MONOTONIC, of the last packet that changed the entry */
@@ -434,7 +436,7 @@ struct schema_value {
 };
 
 _Static_assert(sizeof(enum verdict) == 1, "enums in maps are one byte");
-_Static_assert(sizeof(struct listener_key) == 18, "no holes");
+_Static_assert(sizeof(struct listener_key) == 20, "no holes");
 _Static_assert(sizeof(struct listener_value) == 4, "no holes");
 _Static_assert(sizeof(struct range_key) == 24, "no holes");
 _Static_assert(sizeof(struct range_value) == 8, "no holes");

@@ -4,6 +4,9 @@
  *
  * The only place where network order becomes host order and where IPv4 becomes
  * v4-mapped. User space builds its keys with the same functions.
+ *
+ * Keys are written by words of four bytes, as the kernel's hash reads them: a
+ * word of which the processor has just stored each half or byte costs it 5 ns.
  */
 #ifndef SLUICE_BPF_FLOW_H
 #define SLUICE_BPF_FLOW_H
@@ -21,18 +24,29 @@ static __always_inline __u32 host_order_u32(__be32 number)
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap32(number) : number;
 }
 
+/* Its third word, as it lies in memory. */
+#define ADDRESS_IPV4_MARK (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0xffff0000u : 0x0000ffffu)
+
 /* ::ffff:a.b.c.d */
 static __always_inline void address_from_ipv4(__u8 address[16], __be32 ipv4)
 {
-	__builtin_memset(address, 0, 10);
-	address[10] = 0xff;
-	address[11] = 0xff;
-	__builtin_memcpy(address + 12, &ipv4, 4);
+	store_u32(address, 0);
+	store_u32(address + 4, 0);
+	store_u32(address + 8, ADDRESS_IPV4_MARK);
+	store_u32(address + 12, ipv4);
 }
 
 static __always_inline void address_from_ipv6(__u8 address[16], const void *ipv6)
 {
-	__builtin_memcpy(address, ipv6, 16);
+	for (int i = 0; i < 16; i += 4)
+		store_u32(address + i, load_u32((const __u8 *)ipv6 + i));
+}
+
+/* Two ports that stand beside each other; both in host order. */
+static __always_inline void ports_store(__u16 *at, __u16 first, __u16 second)
+{
+	store_u32(at, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? first | (__u32)second << 16
+								: (__u32)first << 16 | second);
 }
 
 /* All of a key is written: it has no padding. */
@@ -51,8 +65,7 @@ static __always_inline void flow_key_ipv6(struct flow_key *key, const void *clie
 
 static __always_inline void flow_key_ports(struct flow_key *key, __be16 client, __be16 local)
 {
-	key->client_port = host_order(client);
-	key->local_port = host_order(local);
+	ports_store(&key->client_port, host_order(client), host_order(local));
 }
 
 /* True for each port where @count is 0: the map of listeners is asked then. */
@@ -69,24 +82,23 @@ static __always_inline int is_listen_port(const volatile __u16 ports[LISTEN_PORT
 static __always_inline void listener_key_of_flow(struct listener_key *key,
 						 const struct flow_key *flow)
 {
-	__builtin_memcpy(key->address, flow->local_address, 16);
-	key->port = flow->local_port;
+	address_from_ipv6(key->address, flow->local_address);
+	ports_store(&key->port, flow->local_port, 0);
 }
 
 static __always_inline int address_is_ipv4(const __u8 address[16])
 {
-	const __u32 mapped = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0xffff0000 : 0x0000ffff;
-
-	return (load_u32(address) | load_u32(address + 4) | (load_u32(address + 8) ^ mapped)) == 0;
+	return (load_u32(address) | load_u32(address + 4) |
+		(load_u32(address + 8) ^ ADDRESS_IPV4_MARK)) == 0;
 }
 
 /* Makes the key that of "every address" of the same family. */
 static __always_inline void listener_key_widen(struct listener_key *key)
 {
-	if (address_is_ipv4(key->address))
-		__builtin_memset(key->address + 12, 0, 4);
-	else
-		__builtin_memset(key->address, 0, 16);
+	if (!address_is_ipv4(key->address))
+		for (int i = 0; i < 12; i += 4)
+			store_u32(key->address + i, 0);
+	store_u32(key->address + 12, 0);
 }
 
 #endif

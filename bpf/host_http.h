@@ -19,8 +19,8 @@ enum {
 	HTTP_METHOD_MIN_BYTES = 3,
 	HTTP_METHOD_MAX_BYTES = 16,
 	HTTP_STEP_BYTES = 32,
-	HTTP_STEPS = 16, /* runs of 32 bytes, or lines, in one call: they cost the verifier */
-	HTTP_CALLS_MAX = 512,
+	HTTP_STEPS = 8, /* runs of 32 bytes, or lines, in one call: they cost the verifier */
+	HTTP_CALLS_MAX = 1024,
 	HTTP_FIELD_BYTES = 5, /* "Host:" */
 	HTTP_MARGIN_BYTES = HTTP_STEP_BYTES + 16,
 	HTTP_NAME_SPACE = HOST_NAME_WORDS * 8 + 16, /* a name with spaces before it */

@@ -60,6 +60,11 @@ static __always_inline __u32 load_u32(const void *at)
 	return *(const __u32 *)at;
 }
 
+static __always_inline void store_u32(void *at, __u32 word)
+{
+	*(__u32 *)at = word;
+}
+
 /* Before a loop that must not become one. */
 #define platform_unroll _Pragma("clang loop unroll(full)")
 
@@ -115,6 +120,11 @@ static inline __u32 load_u32(const void *at)
 
 	memcpy(&word, at, sizeof(word));
 	return word;
+}
+
+static inline void store_u32(void *at, __u32 word)
+{
+	memcpy(at, &word, sizeof(word));
 }
 
 #define platform_unroll

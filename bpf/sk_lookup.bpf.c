@@ -26,14 +26,17 @@ enum {
 static __always_inline void read_key(const struct bpf_sk_lookup *ctx, struct listener_key *key)
 {
 	if (ctx->family == FAMILY_IPV4) {
-		address_from_ipv4(key->address, ctx->local_ip4);
+		__u32 ipv4 = ctx->local_ip4;
+
+		platform_keep(ipv4); /* one load for both families would be of a computed address */
+		address_from_ipv4(key->address, ipv4);
 	} else {
 		__u32 words[4] = { ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
 				   ctx->local_ip6[3] };
 
 		address_from_ipv6(key->address, words);
 	}
-	key->port = ctx->local_port;
+	ports_store(&key->port, ctx->local_port, 0);
 }
 
 /* 0 when the look-up now ends with the socket of @worker. */

@@ -26,7 +26,7 @@
 #include "xdp_steer.skel.h"
 
 enum {
-	STEER_BUDGET = 110000, /* 98,000 without ranges of ports */
+	STEER_BUDGET = 100000,
 	ADMIT_BUDGET = 25000,
 	SELECT_BUDGET = 1000,
 	LOOKUP_BUDGET = 10000,
