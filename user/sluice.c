@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/detach.h"
 #include "agent/options.h"
 #include "base/log.h"
 #include "bpf/contract.h"
@@ -19,6 +20,7 @@ static const char usage[] =
 	"  run      serve Kubernetes Ingresses: agent and proxy in the foreground\n"
 	"  agent    the half that decides: configuration, listening sockets, BPF maps\n"
 	"  proxy    the half that serves: everything comes from the agent\n"
+	"  detach   take BPF programs and pins away; a sluice that runs goes on without\n"
 	"\n"
 	"  sluice COMMAND --help lists the options; sluicectl shows what a running sluice does.\n";
 
@@ -57,6 +59,8 @@ static int run_command(const struct options *options)
 		return agent_main(options);
 	case COMMAND_PROXY:
 		return run_proxy(options);
+	case COMMAND_DETACH:
+		return detach_main(options);
 	}
 	return EXIT_USAGE;
 }
@@ -91,6 +95,7 @@ int main(int count, const char **arguments)
 		{ "run", COMMAND_RUN },
 		{ "agent", COMMAND_AGENT },
 		{ "proxy", COMMAND_PROXY },
+		{ "detach", COMMAND_DETACH },
 	};
 	struct str word = str_from_c(count > 1 ? arguments[1] : "");
 

@@ -448,6 +448,43 @@ static void refuses_links_of_another_schema(void **state)
 	assert_int_equal(program_on(interfaces[0]), 0);
 }
 
+static void note_removed(void *arg, const char *text)
+{
+	snprintf((char *)arg + strlen(arg), 4096 - strlen(arg), "%s\n", text);
+}
+
+/* Beside an agent, of whatever schema, and whatever one that died in the middle left. */
+static void takes_everything_away(void **state)
+{
+	static const char *const said[] = { "took away link_xdp_steer-slu0\n",
+					    "took away link_xdp_steer-slu1%2e5\n", "removed ",
+					    "/v78\n" };
+	struct datapath *datapath = open_mode(XDP_MODE_NATIVE);
+	char ours[512], other[520], text[4096] = "";
+	struct datapath_removal removal = { .on_removed = note_removed, .arg = text };
+
+	(void)state;
+	snprintf(ours, sizeof(ours), "%s", datapath_pin_dir(datapath));
+	snprintf(other, sizeof(other), "%.*s78", (int)strlen(ours) - 1, ours);
+	assert_int_equal(rename(ours, other), 0);
+	snprintf(other, sizeof(other), "%.*s/tmp-torso", (int)(strrchr(ours, '/') - ours), ours);
+	assert_int_equal(mkdir(other, 0750), 0);
+	assert_int_equal(datapath_take_away(LAB_BPF_DIR, &removal, NULL), 0);
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (!strstr(text, said[i]))
+			fail_msg("not said: %s in: %s", said[i], text);
+	assert_int_equal(program_on(interfaces[0]), 0);
+	assert_int_equal(program_on(interfaces[1]), 0);
+	*strrchr(ours, '/') = 0;
+	assert_int_equal(access(ours, F_OK), -1);
+	text[0] = 0;
+	assert_int_equal(datapath_take_away(LAB_BPF_DIR, &removal, NULL), 0);
+	assert_string_equal(text, "");
+	datapath_recheck(datapath);
+	assert_int_equal(datapath_interface(datapath, 0)->mode, XDP_MODE_OFF);
+	datapath_detach(datapath);
+}
+
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
 static struct datapath_host *make_hosts(const struct datapath *datapath, size_t count)
@@ -648,6 +685,7 @@ int main(void)
 		cmocka_unit_test(falls_back_to_generic),
 		cmocka_unit_test(refuses_maps_of_another_schema),
 		cmocka_unit_test(refuses_links_of_another_schema),
+		cmocka_unit_test(takes_everything_away),
 		cmocka_unit_test(syncs_hosts_by_difference),
 		cmocka_unit_test(counts_what_a_full_map_refuses),
 		cmocka_unit_test(a_full_map_drops_nobody),

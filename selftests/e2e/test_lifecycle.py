@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The datapath while it is changed under a running sluice: peers that stop taking what XDP sends, programs
 that are put in each other's place, taken away, or belong to somebody else. Clients go on meanwhile."""
+import json
 import os
 import re
+import signal
+import subprocess
 
 import pytest
 
 from http1 import Connection
 from load import Load
 from manifests import ingress, rule
-from product import ADMIN
+from product import ADMIN, SLUICE
 from world import BUILD, poll, run
 
 HOSTS = [f"life-{number}.test" for number in range(8)]
@@ -90,3 +93,83 @@ def test_early_dispatch_can_be_turned_off(start_site):
     assert interface(site)["early"] == "off" and not interface(site)["why"]
     assert site.get(HOSTS[0]).status == 200
     assert total(site, "answer_syn") == 0
+
+
+# ---- taken away, and put back ----------------------------------------------------------------------
+
+def detach(site, *options):
+    """`sluice detach` in the node's namespace: its exit code and what it printed."""
+    done = subprocess.run(site.world.node.command(SLUICE, "detach", "--bpf-dir", site.sluice.bpf_dir, *options),
+                          capture_output=True, text=True, timeout=30, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def xdp_program(site):
+    link = json.loads(run("ip", "-n", site.world.node.name, "-j", "link", "show", "dev", "clients"))[0]
+    return link.get("xdp", {}).get("prog", {}).get("id")
+
+
+@pytest.mark.parametrize("xdp", ["off", "generic", "native", "early"])
+def test_detach_beside_a_running_sluice_fails_nobody(start_site, xdp):
+    site = start_site(xdp=xdp)
+    served(site)
+    mode = site.mode.xdp
+    with Load(site, HOSTS, pause=PAUSE) as load:
+        load.wait_for(200)
+        code, said = detach(site)
+        assert code == 0 and "pins of maps and programs" in said
+        assert ("link_xdp_steer-clients" in said) == (mode != "off")
+        assert ("link_tc_admit-clients" in said) == (xdp in ("generic", "early"))
+        assert xdp_program(site) is None and not os.listdir(site.sluice.bpf_dir)
+        if mode != "off":
+            assert " warning " in site.sluice.wait_for("interface clients: XDP off: XDP was taken off while we ran")
+            row = interface(site)
+            assert (row["xdp"], row["early"]) == ("off", "off") and "taken off" in row["why"]
+        load.wait_for(300)
+        site.apply("more.yaml", ingress("more", rule("more.test", ("/", "Prefix", "blue"))))
+        assert site.get("more.test").status == 200
+        code, said = detach(site)
+        assert code == 0 and said.startswith("nothing to take away")
+        assert xdp_program(site) is None, "it comes back when it is told to, and not before"
+        # The next version of sluice is told to.
+        before = site.sluice.json("status")["agent_pid"]
+        site.sluice.process.send_signal(signal.SIGUSR2)
+        poll("another agent in charge", lambda: site.sluice.json("status")["agent_pid"] != before, 15)
+        load.wait_for(200)
+        if mode != "off":
+            assert interface(site)["xdp"] == mode and xdp_program(site)
+        assert total(site, "select_local") + total(site, "select_other") > 0, "sockets are in the new maps"
+    assert not load.failures, load.failures[:5]
+
+
+def test_detach_leaves_what_others_have(start_site):
+    site = start_site(xdp="foreign")
+    served(site)
+    foreign = xdp_program(site)
+    code, said = detach(site, "--grace", "0")
+    assert code == 0 and "link_" not in said
+    assert xdp_program(site) == foreign
+    assert site.get(HOSTS[0]).status == 200
+
+
+def test_detach_leaves_listeners_on_many_addresses_to_who_serves_them(start_site):
+    site = start_site(start=False)
+    site.world.node.ip("route add local 10.88.0.0/24 dev lo")
+    site.world.client.ip("route add 10.88.0.0/24 via 10.77.1.1")
+    site.sluice = site.make_sluice("--http", "0.0.0.0:80", "--http", "10.88.0.0/24:80")
+    site.sluice.start()
+    served(site)
+
+    def status(address):
+        with Connection(site.world.client, address, 80) as connection:
+            return connection.get(HOSTS[0]).status
+
+    assert status("10.88.0.9") == 200
+    code, said = detach(site)
+    assert code == 0 and "link_sk_lookup, which stays as long as the sluice that serves by it" in said
+    assert {status(f"10.88.0.{last}") for last in range(10)} == {200}
+    site.sluice.stop()
+    links = json.loads(run("bpftool", "-j", "link", "list"))
+    netns = os.stat(site.world.node.path).st_ino
+    assert not [link for link in links if link.get("netns_ino") == netns]

@@ -270,24 +270,33 @@ static int check_taken(const struct listeners *listeners, const struct listener 
 		       addr_format(&taken, text));
 }
 
-static int open_listener(struct listeners *listeners, struct listener *listener, struct err *err)
+/* Whether it can be had: nobody of others listens there. Nothing of ours may be open yet. */
+static int probe_listener(const struct listeners *listeners, struct listener *listener,
+			  struct err *err)
 {
-	int rc = 0;
+	int fd;
 
-	if (!has_any(listener, listeners->worker_count)) {
-		rc = check_taken(listeners, listener, err);
-		if (rc)
-			return rc;
-		rc = bind_socket(listener, false);
-		if (rc >= 0)
-			close(rc);
-	}
-	for (uint32_t i = 0; rc >= 0 && i < listeners->worker_count; i++) {
+	if (has_any(listener, listeners->worker_count))
+		return 0;
+	if (check_taken(listeners, listener, err))
+		return -EADDRINUSE;
+	fd = bind_socket(listener, false);
+	if (fd < 0)
+		return err_set(err, fd, "%s", strerror(-fd));
+	close(fd);
+	return 0;
+}
+
+static int open_listener(const struct listeners *listeners, struct listener *listener,
+			 struct err *err)
+{
+	for (uint32_t i = 0; i < listeners->worker_count; i++) {
 		if (listener->fds[i] < 0)
 			listener->fds[i] = open_socket(listener);
-		rc = listener->fds[i];
+		if (listener->fds[i] < 0)
+			return err_set(err, listener->fds[i], "%s", strerror(-listener->fds[i]));
 	}
-	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
+	return 0;
 }
 
 static void drop(struct listeners *listeners, size_t index)
@@ -298,12 +307,16 @@ static void drop(struct listeners *listeners, size_t index)
 		(listeners->count - index) * sizeof(listeners->at[0]));
 }
 
-int listeners_open(struct listeners *listeners, struct err *err)
+/* Does @step with each; those that may be missing are dropped where it fails. */
+static int each_listener(struct listeners *listeners,
+			 int (*step)(const struct listeners *listeners, struct listener *listener,
+				     struct err *err),
+			 struct err *err)
 {
 	for (size_t i = 0; i < listeners->count;) {
 		struct listener *listener = &listeners->at[i];
 		char text[ADDR_RANGE_TEXT_MAX];
-		int rc = open_listener(listeners, listener, err);
+		int rc = step(listeners, listener, err);
 
 		addr_range_format(&listener->range, text);
 		if (rc && listener->is_optional && (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL)) {
@@ -317,4 +330,12 @@ int listeners_open(struct listeners *listeners, struct err *err)
 		i++;
 	}
 	return 0;
+}
+
+/* Two rounds: one of ours on every address would stand in the way of one on a single address. */
+int listeners_open(struct listeners *listeners, struct err *err)
+{
+	int rc = each_listener(listeners, probe_listener, err);
+
+	return rc ? rc : each_listener(listeners, open_listener, err);
 }

@@ -250,7 +250,8 @@ static int set_version(struct options *options, struct str value, struct err *er
 
 enum {
 	AGENT_SIDE = COMMAND_RUN | COMMAND_AGENT,
-	ALL = AGENT_SIDE | COMMAND_PROXY,
+	SERVING = AGENT_SIDE | COMMAND_PROXY,
+	ALL = SERVING | COMMAND_DETACH,
 };
 
 /* In the order of --help. */
@@ -264,9 +265,9 @@ static const struct option option_table[] = {
 	  "where HTTPS is taken, the same; default 0.0.0.0:443 and [::]:443" },
 	{ "admin", "ADDR:PORT", AGENT_SIDE, 0, set_admin,
 	  "/metrics /healthz /readyz /api/v1, or none; default 127.0.0.1:9980" },
-	{ "run-dir", "DIR", ALL, 0, set_run_dir,
+	{ "run-dir", "DIR", SERVING, 0, set_run_dir,
 	  "control socket, admin socket, locks; default " OPTIONS_RUN_DIR_DEFAULT },
-	{ "bpf-dir", "DIR", AGENT_SIDE, 0, set_bpf_dir,
+	{ "bpf-dir", "DIR", AGENT_SIDE | COMMAND_DETACH, 0, set_bpf_dir,
 	  "where maps are pinned; default " DATAPATH_DIR_DEFAULT },
 	{ "interface", "NAME", AGENT_SIDE, OPTION_REPEATS, set_interface,
 	  "where XDP is attached; default: those with the listeners' addresses" },
@@ -292,8 +293,8 @@ static const struct option option_table[] = {
 	  "debug, info, warning or error; default info" },
 	{ "access-log", "PATH", AGENT_SIDE, OPTION_LIVE, set_access_log,
 	  "a file, - for standard output, or off; default -" },
-	{ "grace", "SECONDS", AGENT_SIDE, OPTION_LIVE, set_grace,
-	  "how long a drain waits for streams to end; default 30" },
+	{ "grace", "SECONDS", AGENT_SIDE | COMMAND_DETACH, OPTION_LIVE, set_grace,
+	  "how long a drain waits for streams to end (30), a detach for first payloads (3)" },
 	{ "trusted-proxies", "CIDR,...", AGENT_SIDE, OPTION_REPEATS | OPTION_LIVE,
 	  options_set_trusted_proxies,
 	  "whose X-Forwarded-For and -Proto are believed; default none" },
@@ -485,7 +486,8 @@ static void set_defaults(struct options *options, enum command command)
 		.ingress_class = "sluice",
 		.log_level = LOG_LEVEL_INFO,
 		.access_log = "-",
-		.grace_ms = OPTIONS_GRACE_S_DEFAULT * 1000,
+		.grace_ms = 1000u * (command == COMMAND_DETACH ? OPTIONS_DETACH_GRACE_S_DEFAULT
+							       : OPTIONS_GRACE_S_DEFAULT),
 		.hot_host_permille = OPTIONS_HOT_HOST_PERCENT_DEFAULT * 10,
 		.hot_host_rest_ms = OPTIONS_HOT_HOST_REST_S_DEFAULT * 1000,
 	};
@@ -538,6 +540,8 @@ static const struct {
 	{ COMMAND_AGENT, "agent",
 	  "The privileged half: compiles the configuration, holds sockets and BPF maps." },
 	{ COMMAND_PROXY, "proxy", "The half that serves: takes everything from the agent." },
+	{ COMMAND_DETACH, "detach",
+	  "Takes BPF programs and pins away; a sluice that runs goes on without them." },
 };
 
 void options_help(enum command command, struct buf *out)

@@ -32,6 +32,7 @@ enum command {
 	COMMAND_RUN = 1u << 0,   /* agent and proxy in the foreground */
 	COMMAND_AGENT = 1u << 1, /* the agent alone: somebody else starts the proxy */
 	COMMAND_PROXY = 1u << 2,
+	COMMAND_DETACH = 1u << 3, /* takes BPF programs and pins away, and ends */
 };
 
 #define OPTIONS_RUN_DIR_DEFAULT "/run/sluice"
@@ -39,6 +40,7 @@ enum command {
 enum {
 	OPTIONS_ADMIN_PORT_DEFAULT = 9980,
 	OPTIONS_GRACE_S_DEFAULT = 30,
+	OPTIONS_DETACH_GRACE_S_DEFAULT = 3,
 	OPTIONS_GRACE_S_MAX = 24 * 3600,
 	OPTIONS_TIMEOUT_S_MAX = 24 * 3600,
 	OPTIONS_HOPS_MAX = 64,

@@ -143,18 +143,18 @@ static void set_sockets(struct steering *steering)
 	}
 }
 
-static void say_interface(const struct datapath_interface *interface)
+static void say_interface(const struct datapath_interface *interface, enum log_level level)
 {
 	const char *early = interface->is_early ? ", answers SYNs" : "";
 	const char *why = interface->text[0] ? ": " : "";
 
 	if (!interface->is_early && interface->early_text[0] && interface->mode != XDP_MODE_OFF)
-		log_info("agent", "interface %s: XDP %s%s%s, no early dispatch: %s",
-			 interface->name, xdp_mode_name(interface->mode), why, interface->text,
-			 interface->early_text);
+		log_at(level, "agent", "interface %s: XDP %s%s%s, no early dispatch: %s",
+		       interface->name, xdp_mode_name(interface->mode), why, interface->text,
+		       interface->early_text);
 	else
-		log_info("agent", "interface %s: XDP %s%s%s%s", interface->name,
-			 xdp_mode_name(interface->mode), early, why, interface->text);
+		log_at(level, "agent", "interface %s: XDP %s%s%s%s", interface->name,
+		       xdp_mode_name(interface->mode), early, why, interface->text);
 }
 
 /* Of those that are not as they were when this was last said. */
@@ -162,11 +162,13 @@ static void say_interfaces(struct steering *steering)
 {
 	for (size_t i = 0; i < datapath_interface_count(steering->datapath); i++) {
 		const struct datapath_interface *now = datapath_interface(steering->datapath, i);
+		struct datapath_interface *before = &steering->interfaces[i];
+		bool is_lost = before->mode != XDP_MODE_OFF && now->mode == XDP_MODE_OFF;
 
-		if (memcmp(now, &steering->interfaces[i], sizeof(*now)) == 0)
+		if (memcmp(now, before, sizeof(*now)) == 0)
 			continue;
-		memcpy(&steering->interfaces[i], now, sizeof(*now));
-		say_interface(now);
+		memcpy(before, now, sizeof(*now));
+		say_interface(now, is_lost ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 	}
 }
 

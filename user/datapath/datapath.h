@@ -138,6 +138,24 @@ void datapath_detach(struct datapath *datapath);
 /* As datapath_detach, for pins that an agent left behind. 0 also where there is nothing. */
 int datapath_remove(const char *bpf_dir, struct err *err);
 
+/* How pins are taken away, and who hears of it. */
+struct datapath_removal {
+	/* For connections that XDP answered, and that have said nothing yet. */
+	uint32_t grace_ms;
+	/* One text a link, and one for the rest; for people. May be NULL. */
+	void (*on_removed)(void *arg, const char *text);
+	void *arg;
+};
+
+/*
+ * Takes XDP, tc_admit and sk_lookup off, of any schema, and removes the pins, also
+ * beside an agent that runs: its traffic goes on without them. Where such an agent
+ * has listeners on many addresses, sk_lookup stays until that one ends: nobody
+ * else would find their sockets. 0, also where there is nothing; -errno with a text.
+ */
+int datapath_take_away(const char *bpf_dir, const struct datapath_removal *removal,
+		       struct err *err);
+
 /* ---- what was opened ----------------------------------------------------------------------- */
 
 struct datapath_interface {

@@ -16,6 +16,7 @@
  *   lookup.c   sk_lookup in this network namespace, by link
  *   protect.c  deny and allow lists, rates
  *   deny.c     where in denylist XDP has to look
+ *   remove.c   takes away what any agent left, of any schema
  *   datapath.c open, close; listeners, workers, sockets
  *   hosts.c    the hosts map follows the plan
  *   events.c   reads samples of drops
@@ -128,6 +129,8 @@ int pin_open(const struct datapath *dp, const char *name);
 void pin_remove(const struct datapath *dp, const char *name);
 /* Pins all maps in a directory of its own and renames that to pin_dir. */
 int pin_publish(const struct datapath *dp, struct err *err);
+/* Calls @on_name for each name in @dir that begins with no dot. */
+void pin_each_name(const char *dir, void (*on_name)(void *arg, const char *name), void *arg);
 /* Removes pin_dir with all that is in it. */
 void pin_remove_all(const struct datapath *dp);
 /* "link_xdp_steer-<interface>"; bpffs takes no dots in names, so they become %2e. */

@@ -210,8 +210,7 @@ int pin_replace(const struct datapath *dp, int fd, const char *name, struct err 
 
 /* ---- directories ---------------------------------------------------------------------------- */
 
-/* Calls @on_name for each name in @dir but "." and "..". */
-static void each_name(const char *dir, void (*on_name)(void *arg, const char *name), void *arg)
+void pin_each_name(const char *dir, void (*on_name)(void *arg, const char *name), void *arg)
 {
 	DIR *open_dir = opendir(dir);
 	struct dirent *entry;
@@ -234,7 +233,7 @@ static void unlink_in(void *arg, const char *name)
 
 static void remove_dir(char *dir)
 {
-	each_name(dir, unlink_in, dir);
+	pin_each_name(dir, unlink_in, dir);
 	rmdir(dir);
 }
 
@@ -324,7 +323,7 @@ void pin_each_link(const struct datapath *dp, void (*on_link)(void *arg, const c
 {
 	struct link_visit visit = { on_link, arg };
 
-	each_name(dp->pin_dir, visit_link, &visit);
+	pin_each_name(dp->pin_dir, visit_link, &visit);
 }
 
 /* ---- other schemas -------------------------------------------------------------------------- */
@@ -361,7 +360,7 @@ int pin_check_other_schemas(const struct datapath *dp, struct err *err)
 {
 	struct schema_search search = { .dp = dp };
 
-	each_name(dp->netns_dir, look_for_links, &search);
+	pin_each_name(dp->netns_dir, look_for_links, &search);
 	if (!search.found)
 		return 0;
 	return err_set(err, -EPROTO,

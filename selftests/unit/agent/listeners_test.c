@@ -159,6 +159,25 @@ static void test_a_range_has_one_set_of_sockets(void **state)
 	listeners_release(&listeners);
 }
 
+/* Ours do not stand in each other's way, whatever comes first. */
+static void test_every_address_and_one_of_them(void **state)
+{
+	struct options options = { .http.count = 0 };
+	struct listeners listeners;
+	struct err err = { 0 };
+
+	(void)state;
+	want(&options, "0.0.0.0");
+	options.http.at[0].bits = PREFIX_BITS_IPV4;
+	want(&options, "127.0.0.1");
+	options.http.at[1].first.port = options.http.at[1].port_last = options.http.at[0].port_last;
+	assert_int_equal(listeners_init(&listeners, &options, 2, &err), 0);
+	if (listeners_open(&listeners, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(listeners_missing(&listeners), 0);
+	listeners_release(&listeners);
+}
+
 /* As a socket that is bound would be refused: by name. */
 static void test_a_range_takes_nothing_from_others(void **state)
 {
@@ -296,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_an_address_that_is_taken_is_named),
 		cmocka_unit_test(test_the_same_address_twice),
 		cmocka_unit_test(test_a_range_has_one_set_of_sockets),
+		cmocka_unit_test(test_every_address_and_one_of_them),
 		cmocka_unit_test(test_a_range_takes_nothing_from_others),
 		cmocka_unit_test(test_ranges_that_cannot_be),
 		cmocka_unit_test(test_sockets_that_are_given_back),
