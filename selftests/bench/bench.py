@@ -52,12 +52,12 @@ def make_setups(lab):
     return {"small": small, "large": large}
 
 
-def write_list(lab):
-    """Each host with one of its paths, three times over."""
-    path = f"{lab.dir}/hosts.txt"
+def write_list(lab, hosts=proxies.SPREAD):
+    """Each of that many hosts with one of its paths, three times over."""
+    path = f"{lab.dir}/hosts.txt" if hosts == proxies.SPREAD else f"{lab.dir}/hosts-{hosts}.txt"
     with open(path, "w", encoding="utf-8") as file:
-        for k in range(3 * proxies.SPREAD):
-            file.write(f"{proxies.host_name(k % proxies.SPREAD)} {('/', '/api/v1', '/static/a.js')[k % 3]}\n")
+        for k in range(3 * hosts):
+            file.write(f"{proxies.host_name(k % hosts)} {('/', '/api/v1', '/static/a.js')[k % 3]}\n")
     return path
 
 
