@@ -14,7 +14,7 @@ format: ## clang-format (version 14) every C file in place
 		xargs "$$(command -v clang-format-14 || echo clang-format)" -i
 
 .PHONY: check check-e2e
-check: ## everything: lint, unit, golden, BPF and end-to-end tests, and one closing line
+check: ## lint, unit, golden, BPF, end-to-end and smuggling tests, and one closing line
 	$(Q)scripts/check
 
 # Clients and floods that have to be quick.

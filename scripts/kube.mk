@@ -16,7 +16,7 @@ KUBE ?=
 .PHONY: check-k8s
 check-k8s: $(BIN) $(BUILD)/kube/kube_driver ## tests with a real kube-apiserver, built once (Go)
 	$(Q)if why=$$(scripts/kube-testapi '$(SLUICE_CACHE)' '$(BUILD)/kube/kube-testapi'); then \
-		BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/kube/run $(KUBE); \
+		BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run selftests/kube $(KUBE); \
 	elif [ $$? -eq 77 ]; then echo "kube: skipped: $$why"; else exit 1; fi
 
 .PHONY: image
