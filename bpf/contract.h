@@ -418,7 +418,7 @@ struct event {
 	enum verdict verdict;
 	enum drop_reason reason;
 	__u8 pad[2];
-	char name[HOST_NAME_SHOWN_BYTES];
+	char name[HOST_NAME_SHOWN_BYTES]; /* of the host; of an unknown one as it was asked for */
 };
 
 /* ---- schema: what all of the above was written by ------------------------------------------ */

@@ -49,6 +49,7 @@ struct window {
 	volatile __u32 pos;
 	volatile __u32 limit;
 	struct host_name name; /* what was found */
+	__u32 host_pos;        /* where it began, before it became its wildcard */
 	struct tcp_options options;
 };
 

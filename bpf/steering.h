@@ -21,6 +21,7 @@
 #include "maps.h"
 #include "packet.h"
 #include "verdict.h"
+#include "window.h"
 
 /* ---- settings, written before the program is loaded ----------------------------------------- */
 
@@ -75,6 +76,28 @@ static __always_inline struct window *window_here(void)
 
 /* ---- drops ---------------------------------------------------------------------------------- */
 
+/* The name that was read, in lower case, as much of it as a sample has room for. */
+static __always_inline void event_take_name(struct event *event)
+{
+	struct window *window = window_here();
+	__u32 len, pos;
+
+	if (!window)
+		return;
+	pos = window->host_pos;
+	len = window->name.pos + window->name.len - pos;
+	for (__u32 w = 0; w < sizeof(event->name) / 8; w++) {
+		__u64 word = word_lower(window_word(window, pos + w * 8));
+		__u32 left = len > w * 8 ? len - w * 8 : 0;
+
+		if (left < 8)
+			word &= (1ull << left * 8) - 1;
+		word = word_from_memory(word); /* and back */
+		__builtin_memcpy(event->name + w * 8, &word, 8);
+	}
+	event->name[sizeof(event->name) - 1] = 0;
+}
+
 /* A part: writes the sample of a drop. @host may be NULL. */
 __noinline int write_event(struct packet *packet, struct host_value *host, __u32 reason)
 {
@@ -97,6 +120,8 @@ __noinline int write_event(struct packet *packet, struct host_value *host, __u32
 		event->host_id = host->host_id;
 		__builtin_memcpy(event->name, host->name, sizeof(event->name));
 	}
+	if (reason == DROP_REASON_HOST_UNKNOWN)
+		event_take_name(event);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

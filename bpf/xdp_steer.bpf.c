@@ -179,7 +179,10 @@ __noinline int widen_name(void)
 {
 	struct window *window = window_here();
 
-	return window ? window_to_wildcard(window) : -1;
+	if (!window)
+		return -1;
+	window->host_pos = window->name.pos;
+	return window_to_wildcard(window);
 }
 
 /* The entry of the host in window->name: its own, else that of its wildcard, else that for all. */

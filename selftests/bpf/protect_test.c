@@ -345,6 +345,38 @@ static void hands_over_samples(void **state)
 	set_denylist(NULL, 0);
 }
 
+/* A sample of an unknown host has the name that was asked for, wherever it was looked for. */
+static void names_the_unknown_host(void **state)
+{
+	static const struct {
+		const char *asked, *shown;
+	} names[] = {
+		{ "Nobody.TEST", "nobody.test" },
+		{ "x", "x" },
+		{ "a.b.wild.test:8080", "a.b.wild.test" },
+		{ "a-name.of-more-than.48-bytes.is-cut.in-the-sample-of.it",
+		  "a-name.of-more-than.48-bytes.is-cut.in-the-samp" },
+	};
+	struct datapath_host hosts[] = { host("*", 9, 0), host("*.wild.test", 2, 0) };
+	struct sample sample = { 0 };
+	struct datapath_sync done;
+
+	(void)state;
+	sync_hosts(hosts, 2, &done);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_true(datapath_read_events(datapath, keep_sample, &sample) >= 0);
+		sample.count = 0;
+		for (int n = 0; n < 10000 && sample.count == 0; n++) {
+			assert_true(is_request_dropped(names[i].asked));
+			assert_true(datapath_read_events(datapath, keep_sample, &sample) >= 0);
+			usleep(1000);
+		}
+		assert_int_equal(sample.last.reason, DROP_REASON_HOST_UNKNOWN);
+		assert_string_equal(sample.last.name, names[i].shown);
+	}
+	sync_hosts(hosts, 0, &done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +387,7 @@ int main(void)
 		cmocka_unit_test(drops_hosts_that_nobody_serves),
 		cmocka_unit_test(keeps_what_is_left_of_a_rate),
 		cmocka_unit_test(hands_over_samples),
+		cmocka_unit_test(names_the_unknown_host),
 	};
 
 	return cmocka_run_group_tests_name("protect", tests, enter, leave);

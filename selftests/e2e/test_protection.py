@@ -102,6 +102,7 @@ def test_samples_of_drops_name_the_rule(start_shop):
     write(site.list)
     row = poll("a sample of an unknown host", unknown, 30)
     assert row["rule"] == "unknown-hosts: drop" and row["source"].startswith(CLIENT4 + ":")
+    assert row["host"] == "nobody.test"
     text = site.sluice.ctl("drops", "--limit", "1")
     assert "nobody serves that host" in text and text.count("host_unknown") == 2, "its counter and one sample"
 

@@ -151,6 +151,21 @@ static const char *rule_of(const struct agent *agent, const struct event *event,
 	return "";
 }
 
+/* A stranger may have written anything for the name of a host. */
+static void cell_host(struct view *view, const struct event *event)
+{
+	char text[sizeof(event->name)];
+	size_t len = 0;
+
+	for (; len < sizeof(text) && event->name[len]; len++)
+		text[len] =
+			event->name[len] > ' ' && event->name[len] < 0x7f ? event->name[len] : '?';
+	if (len)
+		view_cell(view, str_of(text, len));
+	else
+		view_cell_none(view);
+}
+
 static void show_sample(struct view *view, const struct agent *agent, const struct event *event)
 {
 	struct addr client = addr_of(event->client_address, event->client_port);
@@ -160,10 +175,7 @@ static void show_sample(struct view *view, const struct agent *agent, const stru
 	cell_time(view, event->time_ns);
 	view_cell_c(view, addr_format(&client, address));
 	view_cell_c(view, addr_format(&local, address));
-	if (event->name[0])
-		view_cell_printf(view, "%.*s", (int)sizeof(event->name), event->name);
-	else
-		view_cell_none(view);
+	cell_host(view, event);
 	view_cell_c(view, drop_reason_name(event->reason));
 	view_cell_c(view, rule_of(agent, event, rule));
 }
