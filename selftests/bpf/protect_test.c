@@ -183,6 +183,30 @@ static void allows_from_nobody_to_everybody(void **state)
 	expect("the list is taken away", "192.0.2.1", false);
 }
 
+static bool count_allowlist(void *arg, const struct datapath_map *map)
+{
+	if (strcmp(map->name, "allowlist") == 0)
+		*(uint32_t *)arg = map->entries;
+	return true;
+}
+
+static void shows_how_many_are_allowed(void **state)
+{
+	const struct datapath_prefix offices[] = { prefix("10.0.0.0", 8, 1),
+						   prefix("10.1.0.0", 16, 2),
+						   prefix("192.0.2.1", 32, 3) };
+	const struct datapath_prefixes three = { offices, 3 };
+	uint32_t entries = 9;
+
+	(void)state;
+	datapath_each_map(datapath, count_allowlist, &entries);
+	assert_int_equal(entries, 0);
+	set_allowlist(&three);
+	datapath_each_map(datapath, count_allowlist, &entries);
+	assert_int_equal(entries, 3);
+	set_allowlist(NULL);
+}
+
 static void limits_a_source_of_several_addresses(void **state)
 {
 	const struct datapath_source_rate one = { .per_s = 1, .burst = 2, .ipv4_bits = 24 };
@@ -383,6 +407,7 @@ int main(void)
 		cmocka_unit_test(denies_what_the_list_says_now),
 		cmocka_unit_test(denies_a_hundred_thousand),
 		cmocka_unit_test(allows_from_nobody_to_everybody),
+		cmocka_unit_test(shows_how_many_are_allowed),
 		cmocka_unit_test(limits_a_source_of_several_addresses),
 		cmocka_unit_test(drops_hosts_that_nobody_serves),
 		cmocka_unit_test(keeps_what_is_left_of_a_rate),

@@ -197,3 +197,41 @@ def test_a_new_proxy_has_the_lists_before_it_accepts(start_site):
     poll("another proxy", lambda: site.sluice.json("status")["proxy_pid"] not in (0, before))
     poll("it serves", lambda: is_served(site, "nobody.test"))
     assert not is_served(site, source=CLIENT4_OTHER)
+
+
+XDP_MODES = [mode.name for mode in modes.ALL if mode.name in ("generic", "native", "early")]
+
+
+@pytest.mark.parametrize("xdp", XDP_MODES)
+def test_rate_of_a_host_is_seen(start_site, xdp):
+    """Each connection beyond the rate loses its first payload for a while; sluicectl says of which host."""
+    site = start_site(xdp=xdp, start=False)
+    site.manifests.write("shop.yaml", site.backends.make("shop"),
+                         ingress("shop", rule("shop.test", ("/", "Prefix", "shop")), annotations={"sluice.dev/connection-rate": "1/2"}),
+                         ingress("free", rule("free.test", ("/", "Prefix", "shop"))))
+    site.sluice = site.make_sluice().start()
+
+    def shop():
+        return next(row for row in site.sluice.json("hosts")["hosts"] if row["host"] == "shop.test")
+
+    def limited():
+        is_served(site)
+        return shop()["limited"] > 0
+
+    poll("a connection over the rate", limited, 60)
+    assert shop()["rate"] == "1/s, burst 2" and shop()["dispatched"] > 0
+    assert dropped(site, "host_rate") > 0
+    assert all(is_served(site, "free.test") for _ in range(10)), "another host has no rate"
+
+
+@pytest.mark.parametrize("xdp", XDP_MODES)
+def test_rate_of_a_source_is_seen(start_site, xdp):
+    site = start_site(xdp=xdp, options=("--source-rate", "1/2", "--source-prefix", "32,64"))
+
+    def limited():
+        is_served(site, "nobody.test", source=CLIENT4_OTHER)
+        return dropped(site, "source_rate") > 0
+
+    poll("a connection over the rate", limited, 60)
+    assert is_served(site, "nobody.test"), "another source has a rate of its own"
+    assert "source rate" in site.sluice.ctl("status") and "1 connections a second, burst 2" in site.sluice.ctl("status")

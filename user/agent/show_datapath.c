@@ -11,7 +11,7 @@ enum { FLOWS_SHOWN_DEFAULT = 1000, FLOWS_SHOWN_MAX = 100000 };
 static const struct view_column map_columns[] = {
 	{ "map", VIEW_LEFT },         { "type", VIEW_LEFT },       { "entries", VIEW_RIGHT },
 	{ "capacity", VIEW_RIGHT },   { "key_bytes", VIEW_RIGHT }, { "value_bytes", VIEW_RIGHT },
-	{ "memory_kib", VIEW_RIGHT },
+	{ "memory_kib", VIEW_RIGHT }, { "holds", VIEW_LEFT },
 };
 
 static bool show_map(void *arg, const struct datapath_map *map)
@@ -28,6 +28,7 @@ static bool show_map(void *arg, const struct datapath_map *map)
 	view_cell_u64(view, map->key_bytes);
 	view_cell_u64(view, map->value_bytes);
 	view_cell_u64(view, (map->memory_bytes + 1023) / 1024);
+	view_cell_c(view, map->holds);
 	return true;
 }
 
@@ -46,7 +47,7 @@ void show_maps(const struct admin_request *request, struct admin_answer *answer)
 		view_text_c(&view, "directory", datapath_pin_dir(steering->datapath));
 	else
 		show_why_none(&view, steering);
-	view_table_begin(&view, "maps", map_columns, 7);
+	view_table_begin(&view, "maps", map_columns, 8);
 	if (steering->datapath)
 		datapath_each_map(steering->datapath, show_map, &view);
 	view_table_end(&view);

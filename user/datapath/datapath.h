@@ -334,8 +334,9 @@ void datapath_read_host(const struct datapath *datapath, uint32_t host_id,
 			struct host_counters *sum);
 
 struct datapath_map {
-	const char *name; /* borrowed for the call */
-	const char *type; /* "hash", "lru_hash", "array" ... */
+	const char *name;  /* borrowed for the call */
+	const char *type;  /* "hash", "lru_hash", "array" ... */
+	const char *holds; /* in plain words */
 	uint32_t capacity;
 	uint32_t entries;
 	bool is_counted; /* entries means something (not for a ring buffer) */

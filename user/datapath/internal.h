@@ -31,34 +31,35 @@
 #include "base/vec.h"
 #include "datapath/datapath.h"
 
-/* All maps, in the order in which they are shown. */
+/* All maps, in the order in which they are shown, and what they hold, for people. */
 #define DATAPATH_MAPS(X)                                                                           \
-	X(LISTENERS, listeners)                                                                    \
-	X(RANGES, ranges)                                                                          \
-	X(HOSTS, hosts)                                                                            \
-	X(FLOWS, flows)                                                                            \
-	X(SETTINGS, settings)                                                                      \
-	X(COOKIE_KEYS, cookie_keys)                                                                \
-	X(DENYLIST, denylist)                                                                      \
-	X(DENY_ROWS, deny_rows)                                                                    \
-	X(ALLOWLIST, allowlist)                                                                    \
-	X(SOURCE_RATES, source_rates)                                                              \
-	X(HOST_RATES, host_rates)                                                                  \
-	X(WORKERS, workers)                                                                        \
-	X(STEER_CPUS, steer_cpus)                                                                  \
-	X(WORKER_SOCKS, worker_socks)                                                              \
-	X(RANGE_SOCKS, range_socks)                                                                \
-	X(STATS, stats)                                                                            \
-	X(HOST_STATS, host_stats)                                                                  \
-	X(EVENTS, events)                                                                          \
-	X(SCHEMA, schema)
+	X(LISTENERS, listeners, "which address and port is which listener")                        \
+	X(RANGES, ranges, "which addresses and ports are which listener")                          \
+	X(HOSTS, hosts, "which workers a host has")                                                \
+	X(FLOWS, flows, "which worker has a connection")                                           \
+	X(SETTINGS, settings, "what may change while the programs run")                            \
+	X(COOKIE_KEYS, cookie_keys, "what the numbers of answered SYNs are made with")             \
+	X(DENYLIST, denylist, "sources that get nothing")                                          \
+	X(DENY_ROWS, deny_rows, "how long the prefixes of denylist are")                           \
+	X(ALLOWLIST, allowlist, "sources that a listener is for")                                  \
+	X(SOURCE_RATES, source_rates, "what is left to a source of its rate")                      \
+	X(HOST_RATES, host_rates, "what is left to a host of its rate")                            \
+	X(WORKERS, workers, "where a worker runs and how busy it is")                              \
+	X(STEER_CPUS, steer_cpus, "the way to another CPU")                                        \
+	X(WORKER_SOCKS, worker_socks, "listening sockets of workers")                              \
+	X(RANGE_SOCKS, range_socks, "listening sockets for ranges")                                \
+	X(STATS, stats, "what became of packets")                                                  \
+	X(HOST_STATS, host_stats, "what became of connections for a host")                         \
+	X(EVENTS, events, "samples of drops")                                                      \
+	X(SCHEMA, schema, "who wrote the maps")
 
-#define DATAPATH_MAP_ENUM(id, name) MAP_##id,
+#define DATAPATH_MAP_ENUM(id, name, holds) MAP_##id,
 enum map_id {
 	DATAPATH_MAPS(DATAPATH_MAP_ENUM) MAP_COUNT,
 };
 
 extern const char *const map_names[MAP_COUNT];
+extern const char *const map_holds[MAP_COUNT];
 
 enum {
 	PIN_PATH_MAX = 512,

@@ -27,8 +27,10 @@
 #include "tc_admit.skel.h"
 #include "xdp_steer.skel.h"
 
-#define DATAPATH_MAP_NAME(id, name) [MAP_##id] = #name,
+#define DATAPATH_MAP_NAME(id, name, holds) [MAP_##id] = #name,
 const char *const map_names[MAP_COUNT] = { DATAPATH_MAPS(DATAPATH_MAP_NAME) };
+#define DATAPATH_MAP_HOLDS(id, name, holds) [MAP_##id] = holds,
+const char *const map_holds[MAP_COUNT] = { DATAPATH_MAPS(DATAPATH_MAP_HOLDS) };
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {

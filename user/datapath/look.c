@@ -153,12 +153,29 @@ static bool is_hash(uint32_t type)
 	       type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 }
 
+/* A trie has no slots, and its batches begin at a whole key. */
+static uint32_t count_keys(int fd, const struct bpf_map_info *info)
+{
+	char *last = mem_new(2, info->key_size), *next = last + info->key_size;
+	uint32_t count = 0;
+
+	while (count < info->max_entries &&
+	       bpf_map_get_next_key(fd, count ? last : NULL, next) == 0) {
+		memcpy(last, next, info->key_size);
+		count++;
+	}
+	mem_free(last);
+	return count;
+}
+
 static void describe(const struct datapath *dp, enum map_id id, struct datapath_map *map)
 {
 	int fd = dp->map_fds[id];
 	struct bpf_map_info info;
 
-	*map = (struct datapath_map){ .name = map_names[id], .type = "unknown" };
+	*map = (struct datapath_map){ .name = map_names[id],
+				      .type = "unknown",
+				      .holds = map_holds[id] };
 	if (map_info(fd, &info))
 		return;
 	map->type = type_name(info.type);
@@ -169,6 +186,8 @@ static void describe(const struct datapath *dp, enum map_id id, struct datapath_
 	map->is_counted = info.type != BPF_MAP_TYPE_RINGBUF;
 	if (id == MAP_WORKERS)
 		map->entries = (uint32_t)dp->worker_count;
+	else if (info.type == BPF_MAP_TYPE_LPM_TRIE)
+		map->entries = count_keys(fd, &info);
 	else if (is_hash(info.type))
 		look_each_batch(fd, count_batch, &map->entries);
 	else if (map->is_counted)
