@@ -24,6 +24,15 @@
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
 
+/*
+ * For libxdp's dispatcher, which reads this out of the BTF: behind filters (50 is
+ * usual, and lower runs first), and whoever is behind us gets what we pass.
+ */
+struct {
+	__uint(priority, 60);
+	__uint(XDP_PASS, 1);
+} _xdp_steer SEC(".xdp_run_config");
+
 /* ---- steps ---------------------------------------------------------------------------------- */
 
 static __always_inline enum verdict read_headers(struct xdp_md *ctx, struct steering *s)

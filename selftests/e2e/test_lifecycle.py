@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from http1 import Connection
+from http1 import Connection, head_of
 from load import Load
 from manifests import ingress, rule
 from product import ADMIN, SLUICE
@@ -173,3 +173,68 @@ def test_detach_leaves_listeners_on_many_addresses_to_who_serves_them(start_site
     links = json.loads(run("bpftool", "-j", "link", "list"))
     netns = os.stat(site.world.node.path).st_ino
     assert not [link for link in links if link.get("netns_ino") == netns]
+
+
+def test_beside_a_foreign_program_sk_select_alone_serves_and_status_says_so(start_site):
+    site = start_site(xdp="foreign")
+    foreign = xdp_program(site)
+    served(site)
+    with Load(site, HOSTS, pause=PAUSE) as load:
+        load.wait_for(200)
+    assert not load.failures, load.failures[:5]
+    row = interface(site)
+    assert (row["xdp"], row["early"]) == ("off", "off")
+    assert re.search(r"already carries XDP program '\w+' \(id \d+, native\), which is not displaced", row["why"])
+    assert row["why"] in site.sluice.ctl("status")
+    assert 'sluice_interface_xdp{interface="clients",mode="off"} 1' in metrics(site)
+    assert total(site, "select_local") > 0 and total(site, "select_kernel") == 0
+    assert total(site, "steer_redirect") == total(site, "flow_created") == total(site, "answer_syn") == 0
+    assert xdp_program(site) == foreign
+
+
+# ---- another set of workers ------------------------------------------------------------------------
+
+def upgrade(site):
+    before = site.sluice.json("status")["agent_pid"]
+    site.sluice.process.send_signal(signal.SIGUSR2)
+    poll("another agent in charge", lambda: site.sluice.json("status")["agent_pid"] != before, 15)
+
+
+@pytest.mark.parametrize("xdp", ["off", "native", "early"])
+def test_another_number_of_workers_moves_no_connection(start_site, xdp):
+    """Upgrades to more workers and to fewer: connections that live stay where they are and finish there."""
+    site = start_site(xdp=xdp, start=False)
+    config = os.path.join(site.world.dir, "config.yaml")
+
+    def set_workers(count):
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"workers: {count}\n")
+
+    site.sluice = site.make_sluice("--config", config)
+    at = site.sluice.arguments.index("--workers")
+    del site.sluice.arguments[at:at + 2]
+    set_workers(2)
+    site.sluice.start()
+    served(site)
+    with Load(site, HOSTS, pause=PAUSE) as load, site.connect() as tunnel:
+        open_tunnel(tunnel)
+        load.wait_for(100)
+        for number, count in enumerate((4, 1, 3, 2)):
+            set_workers(count)
+            upgrade(site)
+            assert len(site.sluice.json("status")["workers"]) == count
+            load.wait_for(100)
+            text = b"message %d;" % number
+            tunnel.send(text)
+            assert tunnel.exactly(len(text)) == text
+        if xdp != "off":
+            assert interface(site)["early"] == ("on" if xdp == "early" else "off")
+            assert total(site, "drop_flow_refused") == 0
+    assert not load.failures, load.failures[:5]
+
+
+def open_tunnel(connection):
+    connection.send(head_of("GET", "/socket", HOSTS[0], {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}))
+    assert b" 101 " in connection.until(b"\r\n\r\n")
