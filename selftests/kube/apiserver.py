@@ -39,7 +39,7 @@ class ApiServer:
 
     def start(self):
         """Returns when it answers; goes on with the data of the last start."""
-        command = ["nice", TESTAPI, "-dir", self.dir, "-controllers", "default", "-exit-with-parent"]
+        command = [TESTAPI, "-dir", self.dir, "-controllers", "default", "-exit-with-parent"]
         with open(os.path.join(self.dir, "log"), "ab") as log:
             self.process = subprocess.Popen(self._inside(*command, "--", *self.flags),
                                             stdout=subprocess.PIPE, stderr=log, text=True,
@@ -90,18 +90,26 @@ class ApiServer:
 
     def load(self, count, *flags):
         """Many objects, fast: see testapi/load.go."""
-        return world.run(*self._inside("nice", TESTAPI, "load", "-kubeconfig", self.kubeconfig,
+        return world.run(*self._inside(TESTAPI, "load", "-kubeconfig", self.kubeconfig,
                                        "-n", str(count), *flags))
 
     def request(self, method, path, body=None, content_type="application/json", token=None):
         """One request past kubectl, which takes 50 ms to start, as the administrator or as who has `token`.
         (status, decoded answer)"""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-        connection = self._local.connection
         headers = {"Authorization": "Bearer " + (token or self._token()), "Content-Type": content_type}
+        content = json.dumps(body) if body is not None else None
+        kept = getattr(self._local, "connection", None)
+        if kept:
+            try:
+                return self._exchange(kept, method, path, content, headers)
+            except (http.client.RemoteDisconnected, ssl.SSLEOFError, BrokenPipeError, ConnectionResetError):
+                pass  # the server ends connections that nobody used for a while
+        self._local.connection = self._connect()
+        return self._exchange(self._local.connection, method, path, content, headers)
+
+    def _exchange(self, connection, method, path, content, headers):
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            connection.request(method, path, content, headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         except (OSError, http.client.HTTPException):

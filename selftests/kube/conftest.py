@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: `api`, one API server for all tests that leave it as it was; `start_api`, one of one's
-own; `start_driver`, the API client alone."""
+own; `start_driver`, the API client alone; `start_site`, sluice on the ground that all of them share."""
 import os
 import sys
 
@@ -10,13 +10,34 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from apiserver import ApiServer, TESTAPI  # noqa: E402
 from driver import Driver  # noqa: E402
+from kube_site import Ground, KubeSite  # noqa: E402
+from world import sweep  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
-    if os.path.exists(TESTAPI):
-        return
-    for item in items:
-        item.add_marker(pytest.mark.skip(reason=f"{TESTAPI} is not built"))
+    why = os.environ.get("KUBE_MISSING")
+    if not why and not os.path.exists(TESTAPI):
+        why = f"{TESTAPI} is not built"
+    if not why and os.geteuid() != 0:
+        why = "network namespaces need root"
+    if why:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def swept():
+    """What killed runs left behind is gone before the first test."""
+    sweep()
+
+
+def made_one_by_one(make):
+    made = []
+
+    def start(*arguments, **options):
+        made.append(make(*arguments, **options))
+        return made[-1]
+    return made, start
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +45,30 @@ def api():
     server = ApiServer().start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def ground():
+    made = Ground()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start_ground():
+    """Another one, where the shared one will not do."""
+    made, start = made_one_by_one(Ground)
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def start_site(ground):
+    made, start = made_one_by_one(lambda **options: KubeSite(ground, **options))
+    yield start
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(autouse=True)
@@ -37,15 +82,6 @@ def clean_default_namespace(request):
                      "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
                      "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/secrets"):
             server.request("DELETE", path)
-
-
-def made_one_by_one(make):
-    made = []
-
-    def start(*arguments, **options):
-        made.append(make(*arguments, **options))
-        return made[-1]
-    return made, start
 
 
 @pytest.fixture

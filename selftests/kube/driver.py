@@ -57,7 +57,7 @@ class Driver:
         """{"default/web", ...}"""
         return {line.split()[1] for line in self.dump().splitlines() if line.startswith(kind + " ")}
 
-    def wait_complete(self, seconds=15):
+    def wait_complete(self, seconds=60):
         world.poll("all lists read", lambda: self.stats()["complete"], seconds)
         return self
 

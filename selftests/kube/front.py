@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two things to put between a client and its API server, to make the way there a bad one.
+"""Things to put between a client and its API server, to make the way there a bad one.
 
 Wire passes bytes and knows nothing of them (TLS goes through): it kills, stalls, refuses, cuts.
+ConnectProxy is what a kubeconfig names as proxy-url.
 Front speaks HTTP and answers some requests itself: 429, 500, 410, an old server without list streams.
 """
 import http.client
@@ -108,12 +109,52 @@ class Wire:
         self.kill()
 
 
+class ConnectProxy:
+    """An HTTP proxy that knows CONNECT alone; asked: what for."""
+
+    def __init__(self):
+        self.asked = []
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_CONNECT(self):
+                proxy.asked.append(self.path)
+                host, port = self.path.rsplit(":", 1)
+                with socket.create_connection((host, int(port))) as server:
+                    self.send_response(200)
+                    self.end_headers()
+                    proxy._pump(self.connection, server)
+                self.close_connection = True
+
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def _pump(client, server):
+        while True:
+            for source in select.select([client, server], [], [])[0]:
+                data = source.recv(65536)
+                if not data:
+                    return
+                (server if source is client else client).sendall(data)
+
+    def close(self):
+        self._http.shutdown()
+        self._http.server_close()
+
+
 class Front:
     """A server of HTTP/1.1 alone, with or without TLS, in front of `server` (an ApiServer). rules: functions of a request
     (method, path) that return None to pass it on, or (status, headers, body)."""
 
-    def __init__(self, server, tls=True):
+    def __init__(self, server, tls=True, namespace=None):
         self.server = server
+        self.namespace = namespace
         self.rules = []
         self.drop = None  # lines of answers with these bytes in them are not passed on
         self.seen = []  # (method, path)
@@ -130,15 +171,23 @@ class Front:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
 
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._http.socket.close()
+        self._http.socket = self._socket()
+        self._http.server_bind()
+        self._http.server_activate()
         self._http.daemon_threads = True
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(server.dir + "/pki/server.crt", server.dir + "/pki/server.key")
             self._http.socket = context.wrap_socket(self._http.socket, server_side=True,
                                                     do_handshake_on_connect=False)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._http.server_address[1]}"
+        self.port = self._http.server_address[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def _socket(self):
+        return self.namespace.socket() if self.namespace else socket.socket()
 
     def _handle(self, handler):
         length = int(handler.headers.get("Content-Length") or 0)
@@ -167,9 +216,12 @@ class Front:
         url = urllib.parse.urlsplit(self.server.url)
         context = ssl.create_default_context(cafile=self.server.dir + "/ca.crt")
         upstream = http.client.HTTPSConnection(url.hostname, url.port, context=context)
+        sock = self._socket()
         headers = {name: handler.headers[name] for name in ("Authorization", "Content-Type")
                    if handler.headers[name]}
         try:
+            sock.connect((url.hostname, url.port))
+            upstream.sock = context.wrap_socket(sock, server_hostname=url.hostname)
             upstream.request(handler.command, path, body, headers)
             answer = upstream.getresponse()
             handler.send_response(answer.status)
@@ -188,6 +240,7 @@ class Front:
             handler.close_connection = True
         finally:
             upstream.close()
+            sock.close()
 
     def close(self):
         self._http.shutdown()

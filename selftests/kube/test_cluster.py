@@ -8,19 +8,17 @@ import signal
 import pytest
 
 from apiserver import ingress
-from kube_site import INGRESSES, KubeSite
-from world import ROOT, poll
+from kube_site import INGRESSES, K8S, KubeSite
+from world import poll
 
-K8S = os.path.join(ROOT, "k8s")
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/sluice/leases"
 
 
 class Cluster(KubeSite):
     """A site whose sluice is nobody but the ServiceAccount of k8s/."""
 
-    def __init__(self, *options, **more):
-        super().__init__(start=False, **more)
-        self.api.kubectl("apply", "-k", K8S)
+    def __init__(self, ground, *options):
+        super().__init__(ground, start=False)
         self.agents = []
         self.options = options
         self.start_agent()
@@ -51,11 +49,11 @@ class Cluster(KubeSite):
 
 
 @pytest.fixture
-def start_cluster():
+def start_cluster(ground):
     made = []
 
-    def start(*options, **more):
-        made.append(Cluster(*options, **more))
+    def start(*options):
+        made.append(Cluster(ground, *options))
         return made[-1]
     yield start
     for one in made:
@@ -67,10 +65,10 @@ def test_serves_with_the_rights_of_k8s_alone(start_cluster):
     site.backend("web", "10.200.7.1")
     site.ingress("web", "web.example")
     site.wait_served("web.example")
-    poll("the address", lambda: site.addresses("web") == ["192.0.2.7"], 15)
-    poll("Synced", lambda: "Synced" in site.events("web"), 5)
+    poll("the address", lambda: site.addresses("web") == ["192.0.2.7"], 30)
+    poll("Synced", lambda: "Synced" in site.events("web"), 30)
     site.ingress("broken", "broken.example", "nobody", tls="missing")
-    poll("its Events", lambda: "MissingSecret" in site.events("broken"), 5)
+    poll("its Events", lambda: "MissingSecret" in site.events("broken"), 30)
     event = site.events("broken")["MissingSecret"]
     assert event["type"] == "Warning" and "missing" in event["note"] and "spec.tls[0]" in event["note"]
     assert not [line for line in site.agents[0].log if "forbidden" in line.lower()]
@@ -80,14 +78,14 @@ def test_only_ours_and_given_up_ones_are_touched(start_cluster):
     site = start_cluster("--publish-address", "192.0.2.7,2001:db8::7")
     site.ingress("ours", "ours.example")
     site.ingress("other", "other.example", ingress_class="nginx")
-    poll("the addresses", lambda: site.addresses("ours") == ["192.0.2.7", "2001:db8::7"], 15)
+    poll("the addresses", lambda: site.addresses("ours") == ["192.0.2.7", "2001:db8::7"], 30)
     assert site.addresses("other") == []
     before = site.api.request("GET", f"{INGRESSES}/ours")[1]["metadata"]
     managers = [m for m in before["managedFields"] if m.get("subresource") == "status"]
     assert [m["manager"] for m in managers] == ["sluice"] and managers[0]["operation"] == "Apply"
     site.api.request("PATCH", f"{INGRESSES}/ours", [{"op": "replace", "path": "/spec/ingressClassName", "value": "x"}],
                      "application/json-patch+json")
-    poll("given up", lambda: site.addresses("ours") == [], 20)
+    poll("given up", lambda: site.addresses("ours") == [], 30)
 
 
 def test_taken_over_and_nameless_ones_have_addresses_too(start_cluster):
@@ -101,23 +99,23 @@ def test_taken_over_and_nameless_ones_have_addresses_too(start_cluster):
         site.ingress(name, f"{name}.example", ingress_class=ingress_class)
     for name in ("taken-over", "nameless"):
         site.wait_served(f"{name}.example")
-        poll("the address", lambda name=name: site.addresses(name) == ["192.0.2.7"], 15)
+        poll("the address", lambda name=name: site.addresses(name) == ["192.0.2.7"], 30)
     assert site.get("other.example").status == 404
     assert site.addresses("other") == []
 
 
 def test_two_agents_one_lease(start_cluster):
     site = start_cluster("--publish-address", "192.0.2.7")
-    poll("a holder", site.lease_holder, 10)
+    poll("a holder", site.lease_holder, 30)
     first = site.lease_holder()
     second = site.start_agent()
     site.ingress("one", "one.example")
-    poll("written", lambda: site.addresses("one"), 10)
+    poll("written", lambda: site.addresses("one"), 30)
     assert site.lease_holder() == first
     site.agents[0].process.send_signal(signal.SIGKILL)
     poll("another holder", lambda: site.lease_holder() not in ("", first), 30)
     site.ingress("two", "two.example")
-    poll("written by the other", lambda: site.addresses("two") == ["192.0.2.7"], 10)
+    poll("written by the other", lambda: site.addresses("two") == ["192.0.2.7"], 30)
     assert any("writes status" in line for line in second.log)
     holder = site.lease_holder()
     second.stop()
@@ -135,10 +133,10 @@ def test_publish_service(start_cluster):
         body = {"status": {"loadBalancer": {"ingress": [{"ip": a} for a in addresses]}}}
         assert site.api.request("PATCH", where, body, "application/merge-patch+json")[0] == 200
     balance("203.0.113.5")
-    poll("the balancer's address", lambda: site.addresses("one") == ["203.0.113.5"], 15)
+    poll("the balancer's address", lambda: site.addresses("one") == ["203.0.113.5"], 30)
     balance()
     balance("203.0.113.6")
-    poll("the new one", lambda: site.addresses("one") == ["203.0.113.6"], 25)
+    poll("the new one", lambda: site.addresses("one") == ["203.0.113.6"], 30)
 
 
 @pytest.mark.parametrize("what, change, why", [
@@ -161,7 +159,7 @@ def test_admission_policies(api, what, change, why):
         body["metadata"]["annotations"] = change
     create = INGRESSES + "?dryRun=All"
     if why:
-        poll("refused", lambda: why in api.request("POST", create, body)[1].get("message", ""), 15)
+        poll("refused", lambda: why in api.request("POST", create, body)[1].get("message", ""), 30)
         body["spec"]["ingressClassName"] = "other"
     status, answer = api.request("POST", create, body)
     assert status == 201, (what, answer)

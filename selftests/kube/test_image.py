@@ -5,19 +5,10 @@ import glob
 import os
 import subprocess
 
-import pytest
-
-from kube_site import KubeSite
 from pod import unpack_image
 
-@pytest.fixture
-def site():
-    made = KubeSite(start=False)
-    yield made
-    made.close()
-
-
-def test_serves_from_the_unpacked_root_file_system(site):
+def test_serves_from_the_unpacked_root_file_system(start_site):
+    site = start_site(start=False)
     root = os.path.join(site.world.dir, "root")
     unpack_image(root)
     assert not glob.glob(root + "/bin/*") and not glob.glob(root + "/usr/bin/*"), "no shell inside"

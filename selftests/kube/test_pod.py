@@ -9,82 +9,36 @@ import yaml
 import pytest
 
 from apiserver import ingress
-from kube_site import INGRESSES, KubeSite
+from kube_site import INGRESSES, K8S, KubeSite
 from load import Load
 from pod import Pod, make_node
 from test_upgrade import HOSTS, Long
-from world import NODE4, ROOT, poll, run
+from world import NODE4, poll, run
 
-K8S = os.path.join(ROOT, "k8s")
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/sluice/leases/sluice"
 EXTERNAL4, EXTERNAL6 = "203.0.113.9", "2001:db8::9"
 
 
 class PodSite(KubeSite):
-    """k8s/ is applied, with the component `hardened` where that is asked for."""
-
-    def __init__(self, flags=(), xdp="off", hardened=False):
-        super().__init__(start=False, flags=flags, xdp=xdp)
+    def __init__(self, ground, xdp="off"):
+        super().__init__(ground, start=False)
         self.options = [f"--xdp={xdp}", "--interface=clients", "--workers=2"]
-        self.api.kubectl("apply", "-k", self._hardened() if hardened else K8S)
         make_node(self.api, "node-1", InternalIP=NODE4, ExternalIP=EXTERNAL4)
         self.backend("web", "10.200.7.1")
-
-    def _hardened(self):
-        """A kustomization as k8s/hardened tells to write it."""
-        folder = os.path.join(self.world.dir, "hardened")
-        os.makedirs(folder)
-        relative = os.path.relpath(K8S, folder)
-        with open(os.path.join(folder, "kustomization.yaml"), "w", encoding="utf-8") as file:
-            json.dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-                       "resources": [relative], "components": [relative + "/hardened"]}, file)
-        return folder
 
     def pod(self, name, *options):
         return Pod(self, name, "node-1", *self.options, *options)
 
 
 @pytest.fixture
-def start_pods():
-    made = []
-
-    def start(**options):
-        made.append(PodSite(**options))
-        return made[-1]
-    yield start
-    for one in made:
-        one.close()
-
-
-class Audit:
-    """What the ServiceAccount of k8s/ has asked for, by the API server's own account."""
-
-    def __init__(self, directory):
-        self.path = os.path.join(str(directory), "audit.log")
-        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
-                  "rules": [{"level": "Metadata", "users": ["system:serviceaccount:sluice:sluice"]}, {"level": "None"}]}
-        with open(self.path + ".policy", "w", encoding="utf-8") as file:
-            json.dump(policy, file)
-        self.flags = (f"--audit-log-path={self.path}", f"--audit-policy-file={self.path}.policy",
-                      "--audit-log-mode=blocking")
-
-    def events(self):
-        with open(self.path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    def rights(self):
-        """{(group, resource, verb)}"""
-        return {right_of(event) for event in self.events() if event.get("objectRef")}
-
-
-def right_of(event):
-    ref = event["objectRef"]
-    resource = ref["resource"] + ("/" + ref["subresource"] if "subresource" in ref else "")
-    return ref.get("apiGroup", ""), resource, event["verb"]
+def site(ground):
+    made = PodSite(ground)
+    yield made
+    made.close()
 
 
 def granted():
-    """The same of all rules in k8s/."""
+    """{(group, resource, verb)} of all rules in k8s/."""
     found = set()
     for name in ("rbac.yaml", "rbac-secrets.yaml"):
         with open(os.path.join(K8S, name), encoding="utf-8") as file:
@@ -98,27 +52,24 @@ def complaints(pod):
     return [line for one in (pod.agent, pod.proxy) for line in one.log if " warning " in line or " error " in line]
 
 
-@pytest.mark.parametrize("xdp", ["off", "native"])
-def test_pod_works_with_what_the_manifests_give_it(start_pods, xdp):
-    """Its capabilities, its token, its rights, its read-only root: nothing is missing."""
-    site = start_pods(xdp=xdp)
+def test_pod_works_with_what_the_manifests_give_it(start_ground):
+    """Its capabilities, its token, its rights, its read-only root: nothing is missing, for native XDP neither."""
+    site = PodSite(start_ground(xdp="native"), xdp="native")
     pod = site.pod("sluice-a").start()
     site.ingress("web", "web.example")
     site.wait_served("web.example")
-    poll("the node's address", lambda: site.addresses("web") == [EXTERNAL4], 20)
-    poll("Synced", lambda: "Synced" in site.events("web"), 10)
+    poll("the node's address", lambda: site.addresses("web") == [EXTERNAL4], 30)
+    poll("Synced", lambda: "Synced" in site.events("web"), 30)
     assert complaints(pod) == []
-    modes = {one["xdp"] for one in pod.agent.json("status")["interfaces"]}
-    assert ("native" in modes) == (xdp == "native")
+    assert "native" in {one["xdp"] for one in pod.agent.json("status")["interfaces"]}
 
 
-def test_addresses_are_those_of_the_nodes(start_pods):
+def test_addresses_are_those_of_the_nodes(site):
     """ExternalIP, else InternalIP, of the nodes on which a Pod is ready; of others not."""
-    site = start_pods()
     make_node(site.api, "node-2", InternalIP="10.0.0.2")
     pod = site.pod("sluice-a").start()
     site.ingress("web", "web.example")
-    poll("the external one", lambda: site.addresses("web") == [EXTERNAL4], 20)
+    poll("the external one", lambda: site.addresses("web") == [EXTERNAL4], 30)
     make_node(site.api, "node-1", InternalIP=NODE4, ExternalIP=EXTERNAL6)
     poll("it changed", lambda: site.addresses("web") == [EXTERNAL6], 30)
     make_node(site.api, "node-1", InternalIP=NODE4, Hostname="node-1")
@@ -127,20 +78,19 @@ def test_addresses_are_those_of_the_nodes(start_pods):
     before = site.api.request("GET", f"{INGRESSES}/web")[1]
     pod.report(ready=False)
     site.ingress("later", "later.example")
-    poll("the later one too", lambda: site.addresses("later") == [NODE4], 20)
+    poll("the later one too", lambda: site.addresses("later") == [NODE4], 30)
     after = site.api.request("GET", f"{INGRESSES}/web")[1]
     assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
 
-def test_new_pod_takes_over_from_the_old_one(start_pods, capsys):
+def test_new_pod_takes_over_from_the_old_one(site, capsys):
     """As a DaemonSet with maxSurge replaces them, under keepalive and new connections, tunnels and downloads that
     outlast the change: nothing fails, no address is withdrawn, and the new Pod writes status."""
-    site = start_pods()
     old = site.pod("sluice-a").start()
     for number, host in enumerate(HOSTS):
         site.ingress(f"up-{number}", host)
         site.wait_served(host)
-    poll("the address", lambda: site.addresses("up-0") == [EXTERNAL4], 20)
+    poll("the address", lambda: site.addresses("up-0") == [EXTERNAL4], 30)
     before = site.api.request("GET", f"{INGRESSES}/up-0")[1]["metadata"]["resourceVersion"]
     with Load(site, HOSTS, pause=0.004) as load, Long(site) as long:
         load.wait_for(100)
@@ -162,14 +112,13 @@ def test_new_pod_takes_over_from_the_old_one(start_pods, capsys):
     assert complaints(new) == []
 
 
-def test_rotated_token_is_read_again(start_pods):
+def test_rotated_token_is_read_again(site):
     """The old one is worth nothing any more, as its Pod is gone: the file has another."""
-    site = start_pods()
     pod = site.pod("sluice-a")
     other = site.pod("somebody")
     stale = pod.write_token("somebody")
     pod.start()
-    poll("the Lease", lambda: site.api.request("GET", LEASE)[0] == 200, 20)
+    poll("the Lease", lambda: site.api.request("GET", LEASE)[0] == 200, 30)
     pod.write_token()
     other.delete()
 
@@ -182,35 +131,34 @@ def test_rotated_token_is_read_again(start_pods):
     poll("the address", lambda: site.addresses("web") == [EXTERNAL4], 30)
 
 
-def test_every_right_is_used_and_no_other_is_asked_for(start_pods, tmp_path):
+def test_every_right_is_used_and_no_other_is_asked_for(site):
     """A verb too many in k8s/ fails here as well as one too few."""
-    audit = Audit(tmp_path)
-    site = start_pods(flags=audit.flags)
+    audit = site.ground.audit
     site.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "sluice"},
                     "data": {"profile": "sluice"}})
     site.api.kubectl("patch", "ingressclass", "sluice", "--type=merge", "-p", json.dumps({"spec": {"parameters": {
         "kind": "ConfigMap", "name": "settings", "scope": "Namespace", "namespace": "sluice"}}}))
     pod = site.pod("sluice-a").start()
     site.ingress("one", "one.example")
-    poll("the address", lambda: site.addresses("one"), 20)
+    poll("the address", lambda: site.addresses("one"), 30)
     for host in ("two.example", "three.example"):
-        poll("Synced", lambda: "Synced" in site.events("one"), 10)
+        poll("Synced", lambda: "Synced" in site.events("one"), 30)
         site.api.request("PATCH", f"{INGRESSES}/one", [{"op": "replace", "path": "/spec/rules/0/host", "value": host}],
                          "application/json-patch+json")
-    poll("a series", lambda: site.events("one").get("Synced", {}).get("series"), 10)
+    poll("a series", lambda: site.events("one").get("Synced", {}).get("series"), 30)
     # `list` is what a server without list streams is asked.
     wanted = {right for right in granted() if right[2] != "list"}
-    poll("every verb used", lambda: wanted <= audit.rights(), 20)
+    poll("every verb used", lambda: wanted <= audit.rights(), 30)
     assert audit.rights() <= granted()
     secrets = [e["requestURI"] for e in audit.events() if e.get("objectRef", {}).get("resource") == "secrets"]
     assert secrets and all("fieldSelector=type%3Dkubernetes.io%2Ftls" in uri for uri in secrets), secrets
     assert complaints(pod) == []
 
 
-def test_hardened_secrets_of_granted_namespaces_alone(start_pods, tmp_path):
+def test_hardened_secrets_of_granted_namespaces_alone(start_ground, tmp_path):
     """The component takes Secrets away; what a namespace grants is read, what it does not is told."""
-    audit = Audit(tmp_path)
-    site = start_pods(flags=audit.flags, hardened=True)
+    site = PodSite(start_ground(hardened=True))
+    audit = site.ground.audit
     site.api.kubectl("create", "rolebinding", "sluice-secrets", "-n", "default", "--clusterrole=sluice-secrets",
                      "--serviceaccount=sluice:sluice")
     site.api.kubectl("create", "namespace", "closed")
@@ -227,7 +175,7 @@ def test_hardened_secrets_of_granted_namespaces_alone(start_pods, tmp_path):
         with site.connect("https", name) as connection:
             return b"tls.example" in connection.sock.getpeercert(binary_form=True)
     poll("its certificate", lambda: shown("tls.example"), 40)
-    poll("what is closed", lambda: any('"closed"' in line for line in pod.agent.log), 10)
+    poll("what is closed", lambda: any('"closed"' in line for line in pod.agent.log), 30)
     assert not shown("closed.example")
     read = {e["objectRef"].get("namespace") for e in audit.events()
             if e.get("objectRef", {}).get("resource") == "secrets" and e["responseStatus"]["code"] == 200}
