@@ -30,6 +30,10 @@ E2E ?=
 check-e2e: $(BIN) $(BUILD)/e2e/xdp_pass.bpf.o $(E2E_BIN) ## end-to-end tests in network namespaces (root)
 	$(Q)BUILD='$(abspath $(BUILD))' $(PYTHON) -B selftests/e2e/run $(E2E)
 
+.PHONY: check-interop
+check-interop: ## clients of other people, where they are installed: wrk, h2load, Go, Chromium too (root)
+	$(Q)E2E_INTEROP=1 $(MAKE) --no-print-directory check-e2e E2E="-k test_interop -rs $(E2E)"
+
 # The same in each mode of selftests/e2e/modes.py, one after the other: 20 minutes.
 E2E_MATRIX ?= off generic native early foreign
 .PHONY: check-e2e-matrix

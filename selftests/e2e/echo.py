@@ -16,6 +16,7 @@ A query string makes it behave in other ways:
     header=5000     a header of that size       location=/x     a Location header
     drop=now        closes without an answer    drop=head       in the middle of the head
     drop=body       in the middle of the body   raw=NAME        one of the BROKEN answers below
+    unnumbered=1    not the connection's number
 
 `Upgrade: NAME` is answered with 101; then every byte comes back. On the control port a line of text
 is answered with the number of request heads that contained it.
@@ -181,7 +182,7 @@ class Server:
         said.update(method=request.method, path=request.target, host=request.header("host"),
                     proto=request.version, headers=headers, names=[k for k, _ in request.headers],
                     body_bytes=request.length, body_sha256=request.digest.hexdigest(),
-                    connection=number)
+                    connection=0 if "unnumbered" in request.wants else number)
         return json.dumps(said).encode() + b"\n"
 
     async def answer(self, request, writer, number):
