@@ -29,8 +29,10 @@ $(BUILD)/bpf/steer_loop.bpf.o: selftests/bench/steer_loop.bpf.c
 	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 	$(Q)llvm-strip -g $@ 2>/dev/null || true
 -include $(BUILD)/bpf/steer_loop.bpf.d
-$(BUILD)/bench/datapath_bench: $(BUILD)/gen/steer_loop.skel.h
+$(BUILD)/bench/datapath_bench: $(BUILD)/gen/steer_loop.skel.h selftests/bench/datapath_flood.h
 
 .PHONY: bench-datapath
-bench-datapath: $(BUILD)/bench/datapath_bench ## nanoseconds a packet in XDP, kind by kind (root)
+bench-datapath: $(BUILD)/bench/datapath_bench all $(BENCH_BIN) $(BUILD)/e2e/xdp_pass.bpf.o ## what packets, floods and short connections cost in XDP (root)
 	$(Q)$< $(BENCH_ARGS)
+	$(Q)[ -n "$(BENCH_ARGS)" ] || selftests/bench/bench.py --build $(BUILD) --only connect --rounds 7 --workers 2 \
+		--proxies sluice,sluice-early

@@ -71,7 +71,7 @@ def measure(lab, proxy, kind, arguments, seconds):
     """One sample: CPU of the proxy's group per request, and what the generator saw."""
     command = [f"{lab.build}/bench/loadgen", "-t", proxy.target(kind), "-d", str(seconds), "-w", "0", *arguments]
     before, began = spent(lab, proxy), time.monotonic()
-    process = lab.start("loadgen", CLIENT, 0, command, stdout=subprocess.PIPE)
+    process = lab.start("loadgen", CLIENT, 0 if proxy.setup.workers == 1 else None, command, stdout=subprocess.PIPE)
     out, _ = process.communicate(timeout=seconds + 60)
     lab.processes.remove(process)
     wall, after = time.monotonic() - began, spent(lab, proxy)
@@ -89,7 +89,8 @@ def run_setup(lab, setup, names, options, samples):
     for kind in options.proxies:
         if kind.is_floor and len(setup.hosts) > 100:
             continue
-        proxy = kind(lab, proxies.Setup(list(setup.hosts), setup.certificates, setup.default_certificate))
+        proxy = kind(lab, proxies.Setup(list(setup.hosts), setup.certificates, setup.default_certificate,
+                                        options.workers))
         proxy.start()
         ready_s = proxy.wait_ready()
         if ready_s is None:
@@ -120,9 +121,10 @@ def parse_arguments():
     parser.add_argument("--only", default=",".join([*SCENARIOS, "change", "idle"]), help="scenarios by name")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="more than 1: on any CPU, and so is the generator")
     options = parser.parse_args()
     wanted = options.proxies.split(",")
-    options.proxies = [p for p in proxies.ALL if p.name in wanted]
+    options.proxies = [p for p in proxies.ALL + proxies.ON_DEMAND if p.name in wanted]
     options.only = options.only.split(",")
     return options
 

@@ -7,7 +7,9 @@
  * medians of the rounds are compared: other work on the machine then touches both
  * alike.
  *
- *   datapath_bench [rounds [name]]    only the kinds that have @name in their names
+ * Then what a flood of SYNs costs the whole machine (datapath_flood.h).
+ *
+ *   datapath_bench [rounds [name]]    only the kinds that have @name in their names; or "flood"
  */
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -27,12 +29,15 @@
 enum {
 	ROUNDS = 41,
 	ROUNDS_MAX = 10000,
+	FLOOD_ROUNDS = 9,
 	HOSTS = 10000,
 	REPEATS = 1000,
 	DENIED = 100000, /* prefixes */
 	OTHER_FLOWS = 1000,
 	CLIENT_ISN = 1000
 };
+
+#include "selftests/bench/datapath_flood.h"
 
 /* What is to be done before each run of a kind of packet. */
 enum kind { KIND_KNOWN, KIND_FIRST, KIND_ANSWERED };
@@ -433,10 +438,26 @@ static void measure(size_t i, int rounds, uint32_t *ours, uint32_t *base)
 	steer_loop__destroy(skeleton);
 }
 
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static void measure_packets(int rounds, const char *name)
+{
+	uint32_t *ours = mem_new((size_t)rounds, sizeof(*ours));
+	uint32_t *base = mem_new((size_t)rounds, sizeof(*base));
+
+	printf("xdp_steer over an empty program, medians of %d rounds of %d, %d hosts:\n", rounds,
+	       REPEATS, HOSTS);
+	for (size_t i = 0; i < CASES; i++)
+		if (!name || strstr(cases[i].name, name))
+			measure(i, rounds, ours, base);
+	mem_free(ours);
+	mem_free(base);
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : ROUNDS;
-	uint32_t *ours, *base;
+	const char *name = argc > 2 ? argv[2] : NULL;
 
 	if (geteuid() != 0) {
 		printf("datapath: loading BPF programs takes root\n");
@@ -445,16 +466,11 @@ int main(int argc, char **argv)
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
 	lab_enter();
-	open_listeners();
 	lab_pin_to_cpu(0);
-	ours = mem_new((size_t)rounds, sizeof(*ours));
-	base = mem_new((size_t)rounds, sizeof(*base));
-	printf("xdp_steer over an empty program, medians of %d rounds of %d, %d hosts:\n", rounds,
-	       REPEATS, HOSTS);
-	for (size_t i = 0; i < CASES; i++)
-		if (argc < 3 || strstr(cases[i].name, argv[2]))
-			measure(i, rounds, ours, base);
-	mem_free(ours);
-	mem_free(base);
+	if (!name || strcmp(name, "flood") == 0)
+		flood_run(rounds < FLOOD_ROUNDS ? rounds : FLOOD_ROUNDS, STR(SYN_OPTIONS));
+	open_listeners();
+	if (!name || strcmp(name, "flood") != 0)
+		measure_packets(rounds, name);
 	return 0;
 }

@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 
-from lab import ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_IP
+from lab import CLIENT, CLIENT_DEVICE, ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_IP, run
 
 PATHS = ("/", "/api", "/static")
 SPREAD = 10000  # hosts
@@ -85,7 +85,8 @@ class Proxy:
         os.makedirs(self.dir)
         self.configure()
         log = open(f"{self.dir}/out.log", "w", encoding="utf-8")
-        self.process = self.lab.start(self.group, PROXY, 1, self.command(), stdout=log, stderr=log)
+        cpu = 1 if self.setup.workers == 1 else None
+        self.process = self.lab.start(self.group, PROXY, cpu, self.command(), stdout=log, stderr=log)
 
     def wait_ready(self, host=None, path="/", patience_s=120):
         """Seconds until the host is served, or None."""
@@ -142,7 +143,7 @@ class Relay(Proxy):
 
 
 class Sluice(Proxy):
-    name, port_base, xdp = "sluice", 8010, "off"
+    name, port_base, xdp, early = "sluice", 8010, "off", "off"
 
     def configure(self):
         os.makedirs(f"{self.dir}/manifests")
@@ -197,7 +198,8 @@ class Sluice(Proxy):
     def command(self):
         return [f"{self.lab.build}/sluice", "run", "--manifests", f"{self.dir}/manifests", "--http", self.http,
                 "--https", self.https, "--admin", f"127.0.0.1:{self.port_base + 5}", "--run-dir", f"{self.dir}/run",
-                "--bpf-dir", f"/sys/fs/bpf/sluice-bench-{os.getpid()}", "--xdp", self.xdp, "--interface", PROXY_DEVICE,
+                "--bpf-dir", f"/sys/fs/bpf/sluice-bench-{os.getpid()}", "--xdp", self.xdp, "--early-dispatch", self.early,
+                "--interface", PROXY_DEVICE,
                 "--workers", str(self.setup.workers), "--access-log", "off", "--log-level", "warning"]
 
     def add_host(self, host, routes):
@@ -209,6 +211,20 @@ class Sluice(Proxy):
 
 class SluiceXdp(Sluice):
     name, port_base, xdp = "sluice-xdp", 8020, "native"
+
+
+class SluiceEarly(Sluice):
+    """XDP answers SYNs: that reaches the client's side of a veth only where that has a program, too, which then
+    costs each of the proxies that run beside this one."""
+    name, port_base, xdp, early = "sluice-early", 8025, "native", "on"
+
+    def start(self):
+        run(f"ip -n {CLIENT} link set {CLIENT_DEVICE} xdpdrv object {self.lab.build}/e2e/xdp_pass.bpf.o section xdp")
+        super().start()
+
+    def stop(self):
+        super().stop()
+        run(f"ip -n {CLIENT} link set {CLIENT_DEVICE} xdpdrv off", check=False)
 
 
 def secret(name, certificate, key):
@@ -399,3 +415,4 @@ class Envoy(Proxy):
 
 
 ALL = (Relay, Sluice, SluiceXdp, Nginx, Haproxy, Envoy)
+ON_DEMAND = (SluiceEarly,)

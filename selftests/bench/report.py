@@ -3,7 +3,7 @@
 import statistics
 
 FLOOR = "relay"
-OURS = ("sluice", "sluice-xdp")
+OURS = ("sluice", "sluice-xdp", "sluice-early")
 
 
 def table(title, columns, rows):
