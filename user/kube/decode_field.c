@@ -177,30 +177,33 @@ int decode_fields(struct decoder *decoder, const struct node *map, const struct 
 	return rc;
 }
 
-int decode_items(struct decoder *decoder, const struct node *list, struct decode_items *items)
+int decode_items(struct decoder *decoder, const struct node *value, const struct decode_items *list,
+		 void *out)
 {
 	struct decode_step step = { .up = decoder->here };
 	const char *loss = decoder->loss;
-	char *at;
+	uint32_t count = 0;
+	char *items;
 
-	if (list->type != NODE_SEQUENCE)
-		return decode_refuse_type(decoder, list, "list");
-	at = arena_new(&decoder->object->arena, list->count, items->size_bytes);
-	items->at = at;
-	items->count = 0;
+	if (value->type != NODE_SEQUENCE)
+		return decode_refuse_type(decoder, value, "list");
+	items = arena_new(&decoder->object->arena, value->count, list->size_bytes);
 	decoder->here = &step;
-	decoder->loss = items->loss;
-	for (uint32_t i = 0; i < list->count; i++) {
-		char *item = at + (size_t)items->count * items->size_bytes;
+	decoder->loss = list->loss;
+	for (uint32_t i = 0; i < value->count; i++) {
+		char *item = items + (size_t)count * list->size_bytes;
 
 		step.index = i;
-		if (items->decode(decoder, &list->children[i].value, item) == 0)
-			items->count++;
+		if (list->decode(decoder, &value->children[i].value, item) == 0)
+			count++;
 		else
-			memset(item, 0, items->size_bytes);
+			memset(item, 0, list->size_bytes);
 	}
 	decoder->here = step.up;
 	decoder->loss = loss;
+	/* The pointer there has the type of the items; all of them look alike. */
+	memcpy((char *)out + list->items_offset, &items, sizeof(items));
+	memcpy((char *)out + list->count_offset, &count, sizeof(count));
 	return 0;
 }
 

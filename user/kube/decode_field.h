@@ -75,13 +75,21 @@ int decode_fields(struct decoder *decoder, const struct node *map, const struct 
 /* A list of which bad items are left out, each with its finding. */
 struct decode_items {
 	decode_fn *decode;
-	size_t size_bytes; /* of one decoded item */
-	const char *loss;  /* "path" */
-	void *at;          /* result: an array in the object's arena */
-	uint32_t count;
+	size_t size_bytes;   /* of one decoded item */
+	const char *loss;    /* "path" */
+	size_t items_offset; /* in the field's out: of the pointer to them, in the arena... */
+	size_t count_offset; /* ...and of its uint32_t count */
 };
 
-int decode_items(struct decoder *decoder, const struct node *list, struct decode_items *items);
+#define DECODE_ITEMS(owner, items, item_count, function, lost)                                     \
+	{                                                                                          \
+		.decode = (function), .size_bytes = sizeof(*((owner *)NULL)->items),               \
+		.loss = (lost), .items_offset = offsetof(owner, items),                            \
+		.count_offset = offsetof(owner, item_count)                                        \
+	}
+
+int decode_items(struct decoder *decoder, const struct node *value, const struct decode_items *list,
+		 void *out);
 
 /* As findings_add, within the bound of one origin. */
 void decode_tell(struct findings *findings, enum finding_level level, const char *reason,

@@ -168,18 +168,12 @@ static int decode_path(struct decoder *decoder, const struct node *value, void *
 
 static int decode_paths(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_rule *rule = out;
-	struct decode_items items = {
-		.decode = decode_path,
-		.size_bytes = sizeof(struct object_path),
-		.loss = "path",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_rule, paths, path_count, decode_path, "path");
+	int rc = decode_items(decoder, value, &items, out);
 
 	if (rc == 0 && value->count == 0)
 		rc = decode_refuse(decoder, value->line, "MissingField", "list of paths is empty");
-	rule->paths = items.at;
-	rule->path_count = items.count;
 	return rc;
 }
 
@@ -210,17 +204,10 @@ static int decode_rule(struct decoder *decoder, const struct node *value, void *
 
 static int decode_rules(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_ingress *ingress = out;
-	struct decode_items items = {
-		.decode = decode_rule,
-		.size_bytes = sizeof(struct object_rule),
-		.loss = "rule",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_ingress, rules, rule_count, decode_rule, "rule");
 
-	ingress->rules = items.at;
-	ingress->rule_count = items.count;
-	return rc;
+	return decode_items(decoder, value, &items, out);
 }
 
 /* ----------------------------------------------------------------------- TLS */
@@ -256,17 +243,10 @@ static int decode_tls(struct decoder *decoder, const struct node *value, void *o
 
 static int decode_tls_list(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_ingress *ingress = out;
-	struct decode_items items = {
-		.decode = decode_tls,
-		.size_bytes = sizeof(struct object_tls),
-		.loss = "TLS entry",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_ingress, tls, tls_count, decode_tls, "TLS entry");
 
-	ingress->tls = items.at;
-	ingress->tls_count = items.count;
-	return rc;
+	return decode_items(decoder, value, &items, out);
 }
 
 /* ------------------------------------------------------------------- Ingress */

@@ -42,17 +42,10 @@ static int decode_service_port(struct decoder *decoder, const struct node *value
 
 static int decode_service_ports(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_service *service = out;
-	struct decode_items items = {
-		.decode = decode_service_port,
-		.size_bytes = sizeof(struct object_service_port),
-		.loss = "port",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_service, ports, port_count, decode_service_port, "port");
 
-	service->ports = items.at;
-	service->port_count = items.count;
-	return rc;
+	return decode_items(decoder, value, &items, out);
 }
 
 static int decode_service_type(struct decoder *decoder, const struct node *value, void *out)
@@ -126,17 +119,11 @@ static int decode_slice_port(struct decoder *decoder, const struct node *value, 
 
 static int decode_slice_ports(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_endpoint_slice *slice = out;
-	struct decode_items items = {
-		.decode = decode_slice_port,
-		.size_bytes = sizeof(struct object_slice_port),
-		.loss = "port",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_endpoint_slice, ports, port_count, decode_slice_port,
+			     "port");
 
-	slice->ports = items.at;
-	slice->port_count = items.count;
-	return rc;
+	return decode_items(decoder, value, &items, out);
 }
 
 static int decode_addresses(struct decoder *decoder, const struct node *value, void *out)
@@ -194,17 +181,11 @@ static int decode_endpoint(struct decoder *decoder, const struct node *value, vo
 
 static int decode_endpoints(struct decoder *decoder, const struct node *value, void *out)
 {
-	struct object_endpoint_slice *slice = out;
-	struct decode_items items = {
-		.decode = decode_endpoint,
-		.size_bytes = sizeof(struct object_endpoint),
-		.loss = "endpoint",
-	};
-	int rc = decode_items(decoder, value, &items);
+	static const struct decode_items items =
+		DECODE_ITEMS(struct object_endpoint_slice, endpoints, endpoint_count,
+			     decode_endpoint, "endpoint");
 
-	slice->endpoints = items.at;
-	slice->endpoint_count = items.count;
-	return rc;
+	return decode_items(decoder, value, &items, out);
 }
 
 static int decode_address_type(struct decoder *decoder, const struct node *value, void *out)
