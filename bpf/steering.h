@@ -31,6 +31,8 @@ const volatile __u32 listen_port_count = 0;
 const volatile __u32 worker_count = 1;
 /* Off where the kernel cannot read a payload (before 5.18): then only known flows are steered. */
 const volatile bool can_dispatch = true;
+/* Off where there is no cpumap: packets stay on the CPU that they came in on. */
+const volatile bool can_redirect = true;
 /* On where tc_admit is there to make sockets (kernel 6.9); else the kernel answers each SYN. */
 const volatile bool can_admit = false;
 /* Off where each listener is for every address: that spares a look-up. */

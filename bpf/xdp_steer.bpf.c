@@ -459,7 +459,7 @@ static __always_inline int act(struct xdp_md *ctx, struct steering *s, enum verd
 		count(&s->stats->pass_checksum);
 		return XDP_PASS;
 	}
-	if (bpf_redirect_map(&steer_cpus, s->cpu, XDP_PASS) != XDP_REDIRECT) {
+	if (!can_redirect || bpf_redirect_map(&steer_cpus, s->cpu, XDP_PASS) != XDP_REDIRECT) {
 		count(&s->stats->steer_failed);
 		return XDP_PASS;
 	}

@@ -35,7 +35,7 @@ check-interop: ## clients of other people, where they are installed: wrk, h2load
 	$(Q)E2E_INTEROP=1 $(MAKE) --no-print-directory check-e2e E2E="-k test_interop -rs $(E2E)"
 
 # The same in each mode of selftests/e2e/modes.py, one after the other: 20 minutes.
-E2E_MATRIX ?= off generic native early foreign
+E2E_MATRIX ?= off generic native early foreign nokfunc nohost bare nobpf
 .PHONY: check-e2e-matrix
 check-e2e-matrix: ## every end-to-end test in every XDP mode (root)
 	$(Q)failed=0; for mode in $(E2E_MATRIX); do echo "== $$mode"; \

@@ -669,6 +669,39 @@ static void probes_without_traces(void **state)
 	assert_int_equal(program_on("slu0"), 0);
 }
 
+/* What is said to be missing is missing, and everything else still opens. */
+static void does_without_what_is_hidden(void **state)
+{
+	static const struct {
+		const char *without, *feature;
+	} cases[] = {
+		{ "cpumap", "cpumap" },
+		{ "sk_reuseport", "sk_reuseport" },
+		{ "sockmap", "sockmap" },
+		{ "x, xdp_load_bytes", "xdp_load_bytes" },
+		{ "bpf_loop,kfunc", "bpf_loop" },
+		{ "sk_reuseport,cpumap,sockmap,sk_lookup,xdp_load_bytes,kfunc,tcx", "sk_lookup" },
+	};
+	struct datapath_features features;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct datapath *datapath;
+
+		setenv(DATAPATH_WITHOUT_VARIABLE, cases[i].without, 1);
+		datapath_probe(NULL, 0, &features);
+		assert_false(datapath_feature_find(&features, cases[i].feature)->is_there);
+		assert_true(datapath_feature_find(&features, "ringbuf")->is_there);
+		datapath = open_mode(XDP_MODE_AUTO);
+		assert_int_equal(datapath_interface(datapath, 0)->mode, XDP_MODE_NATIVE);
+		datapath_detach(datapath);
+	}
+	unsetenv(DATAPATH_WITHOUT_VARIABLE);
+	datapath_probe(NULL, 0, &features);
+	assert_true(datapath_feature_find(&features, "sk_lookup")->is_there);
+	assert_true(datapath_feature_find(&features, "sockmap")->is_there);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -691,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_full_map_drops_nobody),
 		cmocka_unit_test(shows_maps_and_flows),
 		cmocka_unit_test(probes_without_traces),
+		cmocka_unit_test(does_without_what_is_hidden),
 	};
 
 	return cmocka_run_group_tests_name("datapath", tests, enter, leave_nothing);

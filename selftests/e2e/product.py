@@ -19,7 +19,7 @@ START_SECONDS = 20
 class Sluice:
     """`sluice run` (or another of its commands) with directories of its own inside the world."""
 
-    def __init__(self, world, *options, command="run", xdp="off", run_dir=None, bpf_dir=None):
+    def __init__(self, world, *options, command="run", xdp="off", run_dir=None, bpf_dir=None, without=""):
         self.world = world
         self.run_dir = run_dir or os.path.join(world.dir, "run")
         self.bpf_dir = bpf_dir or os.path.join(world.bpffs, "sluice")
@@ -27,6 +27,7 @@ class Sluice:
         if command != "proxy":
             self.arguments += ["--bpf-dir", self.bpf_dir, "--xdp", xdp, "--interface", "clients"]
         self.arguments += options
+        self.environment = {**os.environ, **({"SLUICE_WITHOUT": without} if without else {})}
         self.process = None
         self.log = []
         self._said = threading.Condition()
@@ -34,7 +35,7 @@ class Sluice:
     def start(self, ready=r"\bready\b"):
         """Returns when the line that matches `ready` was printed; fails with the log when it ends."""
         self.process = self.world.node.popen(*self.arguments, stderr=subprocess.PIPE, text=True,
-                                             stdout=subprocess.DEVNULL, errors="replace")
+                                             stdout=subprocess.DEVNULL, errors="replace", env=self.environment)
         self.world.on_close(end, self.process, 2)
         threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True).start()
         if ready:

@@ -38,7 +38,7 @@ class Site:
             options += self.mode.options
         if "--access-log" not in options:
             options += ("--access-log", "off")
-        return Sluice(self.world, "--manifests", self.manifests.path, *options, xdp=self.xdp, **more)
+        return Sluice(self.world, "--manifests", self.manifests.path, *options, xdp=self.xdp, without=self.mode.without, **more)
 
     def close(self):
         self.world.close()

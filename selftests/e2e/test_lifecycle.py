@@ -154,7 +154,7 @@ def test_detach_leaves_what_others_have(start_site):
 
 
 def test_detach_leaves_listeners_on_many_addresses_to_who_serves_them(start_site):
-    site = start_site(start=False)
+    site = start_site(xdp="off", start=False)
     site.world.node.ip("route add local 10.88.0.0/24 dev lo")
     site.world.client.ip("route add 10.88.0.0/24 via 10.77.1.1")
     site.sluice = site.make_sluice("--http", "0.0.0.0:80", "--http", "10.88.0.0/24:80")
@@ -238,3 +238,38 @@ def open_tunnel(connection):
         "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}))
     assert b" 101 " in connection.until(b"\r\n\r\n")
+
+
+# ---- older kernels ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("without, xdp, early, why", [
+    ("kfunc", "native", "off", "no early dispatch: the kernel has no bpf_sk_assign_tcp_reqsk"),
+    ("tcx", "native", "off", "no early dispatch: interface 'clients' refuses tc_admit"),
+    ("xdp_load_bytes", "native", "off", "no early dispatch: XDP cannot read a payload on this kernel"),
+    ("cpumap", "native", "on", None),
+    ("sk_reuseport", "native", "on", None),
+    ("native_xdp", "generic", "on", "refuses native XDP"),
+    ("native_xdp,generic_xdp", "off", "off", "refuses generic XDP"),
+])
+def test_what_is_missing_turns_off_what_needs_it_and_is_said(start_site, without, xdp, early, why):
+    site = start_site(xdp="off", start=False)
+    site.world.be_like_wires("native")
+    site.sluice = site.make_sluice("--xdp", "auto")
+    at = site.sluice.arguments.index("--xdp")
+    del site.sluice.arguments[at:at + 2]
+    site.sluice.environment["SLUICE_WITHOUT"] = without
+    site.sluice.start()
+    site.sluice.wait_for(f"taken to be missing .*: {without}")
+    if why:
+        site.sluice.wait_for(re.escape(why))
+    served(site)
+    row = interface(site)
+    assert (row["xdp"], row["early"]) == (xdp, early)
+    with Load(site, HOSTS, pause=PAUSE) as load:
+        load.wait_for(100)
+    assert not load.failures, load.failures[:5]
+    assert (total(site, "answer_syn") > 0) == (early == "on")
+    if without == "cpumap":
+        assert total(site, "steer_redirect") == 0 and total(site, "steer_failed") > 0
+    if without == "sk_reuseport":
+        assert total(site, "select_local") == total(site, "select_other") == 0

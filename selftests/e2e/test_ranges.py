@@ -16,7 +16,8 @@ PREFIXES = ("10.88.0.0/24", "fd77:88::/64")
 PORTS = range(8000, 8064)
 OPTIONS = ("--http", "10.88.0.0/24:80", "--http", "[fd77:88::]/64:80", "--https", "10.88.0.0/24:443",
            "--http", "10.77.1.1:8000-8063", "--http", "10.88.0.128/28:80")
-IN_EACH_MODE = pytest.mark.parametrize("xdp", [mode.name for mode in modes.ALL])
+HAVE_LOOKUP = [mode.name for mode in modes.ALL if not {"bpf", "sk_lookup"} & set(mode.without.split(","))]
+IN_EACH_MODE = pytest.mark.parametrize("xdp", HAVE_LOOKUP)
 
 
 def make_local(site):
@@ -104,7 +105,7 @@ def formatted(site, name):
 
 
 def test_a_range_that_would_take_from_others_is_refused(start_site):
-    site = start_site(start=False)
+    site = start_site(xdp="off", start=False)
     with site.world.node.socket() as other:
         other.bind(("10.77.1.1", 8123))
         other.listen()
@@ -114,9 +115,19 @@ def test_a_range_that_would_take_from_others_is_refused(start_site):
             site.sluice.start()
 
 
+@pytest.mark.parametrize("without, said", [
+    ("sk_lookup", "the kernel has no sk_lookup"), ("sockmap", "or no sockmap"), ("bpf", "the kernel has no BPF")])
+def test_without_sk_lookup_the_start_fails_and_says_so(start_site, without, said):
+    site = start_site(xdp="off", start=False)
+    site.sluice = site.make_sluice("--http", "10.88.0.0/24:80")
+    site.sluice.environment["SLUICE_WITHOUT"] = without
+    with pytest.raises(TimeoutError, match=f"a listener on many addresses or ports needs BPF: .*{said}"):
+        site.sluice.start()
+
+
 def test_ranges_survive_the_agent_and_its_next_version(start_site):
     """No agent: the link is pinned. The next one takes the sockets, and puts its program into that link."""
-    site = start_site(start=False)
+    site = start_site(xdp="off", start=False)
     make_local(site)
     site.sluice = agent = site.make_sluice("--http", "10.88.0.0/24:80", "--https", "none", command="agent")
     proxy = type(agent)(site.world, command="proxy").start(ready=None)

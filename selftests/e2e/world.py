@@ -198,9 +198,9 @@ class World:
                      "link set eth0 up", "route add local 10.200.0.0/16 dev lo",
                      "route add local fd77:200::/64 dev lo")
         if xdp != "off":
-            self._be_like_wires(xdp)
+            self.be_like_wires(xdp)
 
-    def _be_like_wires(self, xdp):
+    def be_like_wires(self, xdp):
         """A veth hands over frames whose checksum nobody has made yet, as no wire does: XDP leaves
         those where they are. And its far end takes frames of native XDP only with a program of its own."""
         for space in (self.client, self.ends):

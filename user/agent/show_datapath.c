@@ -147,6 +147,11 @@ static const struct view_column feature_columns[] = {
 /* Not of the kernel, but of what an interface is connected to: it may change at any time. */
 static void show_early_features(struct view *view, const struct datapath *datapath)
 {
+	const char *why = datapath ? datapath_early_text(datapath) : "";
+
+	view_cell_c(view, "early_dispatch");
+	view_cell_bool(view, datapath && datapath_is_early(datapath));
+	view_cell_c(view, why[0] ? why : "making sockets from first payloads");
 	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++) {
 		const struct datapath_interface *interface = datapath_interface(datapath, i);
 		char name[64];

@@ -12,6 +12,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/agent.h"
 #include "base/clock.h"
@@ -253,6 +254,9 @@ int steering_open(struct steering *steering, struct agent *agent, struct err *er
 			       "--xdp %s: no interface carries a listener's address; name one "
 			       "with --interface",
 			       xdp_mode_name(agent->options->xdp));
+	if (getenv(DATAPATH_WITHOUT_VARIABLE))
+		log_warning("agent", "taken to be missing (" DATAPATH_WITHOUT_VARIABLE "): %s",
+			    getenv(DATAPATH_WITHOUT_VARIABLE));
 	datapath_probe(interfaces.at, interfaces.count, &steering->features);
 	rc = open_datapath(steering, &interfaces, err);
 	if (rc && is_asked_for(agent->options))

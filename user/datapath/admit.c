@@ -40,6 +40,9 @@ int admit_attach(const struct datapath *dp, struct attachment *attachment, struc
 	char name[PIN_PATH_MAX];
 	int fd, code;
 
+	if (!probe_may_have("tcx"))
+		return err_set_os(err, -EOPNOTSUPP, "interface '%s' refuses tc_admit",
+				  interface->name);
 	pin_admit_name(interface->name, name);
 	fd = pin_open(dp, name);
 	if (fd >= 0 && is_link_on(fd, interface->index)) {

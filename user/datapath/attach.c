@@ -101,6 +101,8 @@ static int attach_in_mode(const struct datapath *dp, struct attachment *attachme
 	char name[PIN_PATH_MAX];
 	int code;
 
+	if (!probe_may_have(mode == XDP_MODE_NATIVE ? "native_xdp" : "generic_xdp"))
+		return explain_refusal(interface, mode, -EOPNOTSUPP, err);
 	attachment->link_fd =
 		bpf_link_create(program_for(dp, mode), (int)interface->index, BPF_XDP, &opts);
 	if (attachment->link_fd < 0)

@@ -97,10 +97,10 @@ enum { DETACH_GRACE_MS = 300 }; /* for the first payload of connections that XDP
 
 static int pin_programs(const struct datapath *dp, struct err *err)
 {
-	int code = pin_replace(dp, dp->select_fd, "prog_sk_select", err);
-
-	if (code)
-		return code;
+	if (dp->select_fd < 0)
+		pin_remove(dp, "prog_sk_select");
+	else if (pin_replace(dp, dp->select_fd, "prog_sk_select", err))
+		return -EIO;
 	if (dp->admit_fd < 0)
 		pin_remove(dp, "prog_tc_admit");
 	else if (pin_replace(dp, dp->admit_fd, "prog_tc_admit", err))
@@ -162,6 +162,8 @@ int datapath_open(const struct datapath_options *options, struct datapath **data
 	for (size_t i = 0; i < options->listener_count && i < LISTENERS_MAX; i++)
 		dp->listeners[i] = options->listeners[i];
 	code = check_options(options, err);
+	if (code == 0 && !probe_may_have("bpf"))
+		code = err_set(err, -EOPNOTSUPP, "the kernel has no BPF");
 	if (code == 0)
 		code = pin_paths(dp, bpf_dir, err);
 	if (code == 0)
@@ -309,8 +311,8 @@ int datapath_set_socket(struct datapath *dp, uint16_t worker, uint16_t listener_
 	if (put_socket(dp, listener_id, slot, socket))
 		return err_set_os(err, -errno, "cannot select the socket of worker %u, listener %u",
 				  worker, listener_id);
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &dp->select_fd,
-		       sizeof(dp->select_fd)))
+	if (dp->select_fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF,
+					     &dp->select_fd, sizeof(dp->select_fd)))
 		return err_set_os(err, -errno, "cannot attach sk_select to listener %u",
 				  listener_id);
 	return 0;

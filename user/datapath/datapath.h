@@ -36,7 +36,7 @@ struct datapath;
 
 enum datapath_limits {
 	DATAPATH_INTERFACES_MAX = 16,
-	DATAPATH_FEATURES_MAX = 12 + DATAPATH_INTERFACES_MAX,
+	DATAPATH_FEATURES_MAX = 16 + DATAPATH_INTERFACES_MAX,
 };
 
 #define DATAPATH_DIR_DEFAULT "/sys/fs/bpf/sluice"
@@ -55,6 +55,22 @@ int xdp_mode_parse(struct str text, enum xdp_mode *mode);
 const char *xdp_mode_name(enum xdp_mode mode);
 
 /* ---- what this machine can do -------------------------------------------------------------- */
+
+/*
+ * For tests alone: names of features, separated by commas, that are taken to be
+ * missing, so that a new kernel can stand for an old one.
+ *
+ *   bpf             nothing of BPF at all
+ *   sk_reuseport    no choice of the worker by CPU
+ *   cpumap          no way to another CPU
+ *   native_xdp      XDP in the stack alone
+ *   generic_xdp     XDP in the driver alone
+ *   xdp_load_bytes  no reading of a payload in XDP (before 5.18)
+ *   tcx             no tc_admit by link (before 6.6)
+ *   kfunc           no bpf_sk_assign_tcp_reqsk (before 6.9)
+ *   sockmap, sk_lookup   no listeners on many addresses
+ */
+#define DATAPATH_WITHOUT_VARIABLE "SLUICE_WITHOUT"
 
 struct datapath_feature {
 	char name[40]; /* "cpumap", "native_xdp:eth0" */

@@ -83,6 +83,8 @@ struct datapath {
 	enum xdp_mode xdp;            /* as asked for */
 	bool is_taken_over;
 	bool can_dispatch;
+	bool can_redirect; /* there is a cpumap */
+	bool has_sockmap;
 	bool wants_early_dispatch;
 	size_t worker_count;
 	struct datapath_listener listeners[LISTENERS_MAX];
@@ -196,6 +198,11 @@ int reach_check(const struct datapath_interface *interface, struct err *err);
 
 /* The helpers for reading a payload of several buffers: bpf_loop, bpf_xdp_load_bytes. */
 bool probe_can_dispatch(void);
+/* False for features that DATAPATH_WITHOUT_VARIABLE names: then nobody need ask the kernel. */
+bool probe_may_have(const char *feature);
+/* A map of this kind can be made: a cpumap, a sockmap. 0 or -errno. */
+int probe_cpumap(void);
+int probe_sockmap(void);
 /* The fewest instructions that are an XDP program: lets all pass. A descriptor or -errno. */
 int probe_load_pass(bool has_frags);
 /*

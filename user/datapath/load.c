@@ -61,7 +61,21 @@ static uint32_t worker_rows(void)
 	return cpus > WORKERS_MIN_ROWS ? (uint32_t)cpus : WORKERS_MIN_ROWS;
 }
 
-static void size_maps(struct maps *maps, const struct datapath_options *options)
+/*
+ * Maps of a type that this kernel does not have are arrays: programs declare them, and use them
+ * only where they are what they should be.
+ */
+static void replace_missing(const struct datapath *dp, struct bpf_map *steer_cpus,
+			    struct bpf_map *range_socks)
+{
+	if (!dp->can_redirect)
+		bpf_map__set_type(steer_cpus, BPF_MAP_TYPE_ARRAY);
+	if (!dp->has_sockmap)
+		bpf_map__set_type(range_socks, BPF_MAP_TYPE_ARRAY);
+}
+
+static void size_maps(const struct datapath *dp, struct maps *maps,
+		      const struct datapath_options *options)
 {
 	int cpus = libbpf_num_possible_cpus();
 
@@ -69,6 +83,7 @@ static void size_maps(struct maps *maps, const struct datapath_options *options)
 	bpf_map__set_max_entries(maps->maps.worker_socks, worker_rows() * LISTENERS_MAX);
 	bpf_map__set_max_entries(maps->maps.range_socks, worker_rows() * LISTENERS_MAX);
 	bpf_map__set_max_entries(maps->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
+	replace_missing(dp, maps->maps.steer_cpus, maps->maps.range_socks);
 	if (options->hosts_capacity)
 		bpf_map__set_max_entries(maps->maps.hosts, options->hosts_capacity);
 	if (options->flows_capacity)
@@ -87,12 +102,10 @@ static int write_schema(struct datapath *dp, struct err *err)
 	return 0;
 }
 
-static int make_maps(struct datapath *dp, struct maps *maps, const struct datapath_options *options,
-		     struct err *err)
+static int make_maps(struct datapath *dp, struct maps *maps, struct err *err)
 {
 	int code;
 
-	size_maps(maps, options);
 	code = maps__load(maps);
 	if (code)
 		return err_set_os(err, code, "the kernel refused the BPF maps");
@@ -165,10 +178,13 @@ int load_maps(struct datapath *dp, const struct datapath_options *options, struc
 
 	if (!maps)
 		return err_set_os(err, -errno, "cannot open the BPF object of the maps");
+	dp->can_redirect = probe_cpumap() == 0;
+	dp->has_sockmap = probe_sockmap() == 0;
+	size_maps(dp, maps, options);
 	if (pin_is_published(dp))
 		code = take_over_maps(dp, maps, err);
 	else
-		code = make_maps(dp, maps, options, err);
+		code = make_maps(dp, maps, err);
 	maps__destroy(maps);
 	return code;
 }
@@ -232,8 +248,13 @@ static int load_object(const struct datapath *dp, struct bpf_object *object,
 /* For listeners on many addresses: without it they would be on one. */
 static int load_lookup(struct datapath *dp, const struct port_ranges *ranges, struct err *err)
 {
-	struct sk_lookup *object = sk_lookup__open();
+	struct sk_lookup *object;
 
+	if (!dp->has_sockmap || !probe_may_have("sk_lookup"))
+		return err_set(err, -EOPNOTSUPP,
+			       "the kernel has no sk_lookup (5.9), or no sockmap, for listeners on "
+			       "many addresses");
+	object = sk_lookup__open();
 	if (!object)
 		return err_set_os(err, -errno, "cannot open the BPF object of sk_lookup");
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
@@ -245,8 +266,11 @@ static int load_lookup(struct datapath *dp, const struct port_ranges *ranges, st
 
 static int load_select(struct datapath *dp, const struct port_ranges *ranges, struct err *err)
 {
-	struct sk_select *object = sk_select__open();
+	struct sk_select *object;
 
+	if (!probe_may_have("sk_reuseport"))
+		return 0; /* the kernel chooses, and workers hand over what is not theirs */
+	object = sk_select__open();
 	if (!object)
 		return err_set_os(err, -errno, "cannot open the BPF object of sk_select");
 	object->rodata->worker_count = (uint32_t)dp->worker_count;
@@ -290,10 +314,12 @@ static bool has_own_addresses(const struct datapath_options *options)
 static void load_admit(struct datapath *dp, const struct datapath_options *options,
 		       const struct port_ranges *ranges)
 {
-	struct tc_admit *object = tc_admit__open();
+	struct tc_admit *object = probe_may_have("kfunc") ? tc_admit__open() : NULL;
 	uint16_t ports[LISTEN_PORTS_MAX] = { 0 };
 	struct err err = { 0 };
 
+	snprintf(dp->early_text, sizeof(dp->early_text),
+		 "the kernel has no bpf_sk_assign_tcp_reqsk (6.9)");
 	if (!object)
 		return;
 	object->rodata->listen_port_count = list_ports(options, ports);
@@ -322,9 +348,11 @@ static void set_up_steer(const struct datapath *dp, const struct datapath_option
 	object->rodata->hash_key.k0 = dp->hash_key.k0;
 	object->rodata->hash_key.k1 = dp->hash_key.k1;
 	object->rodata->can_dispatch = dp->can_dispatch;
+	object->rodata->can_redirect = dp->can_redirect;
 	object->rodata->can_admit = dp->can_dispatch && dp->admit_fd >= 0;
 	object->rodata->has_own_addresses = has_own_addresses(options);
 	bpf_map__set_max_entries(object->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
+	replace_missing(dp, object->maps.steer_cpus, object->maps.range_socks);
 }
 
 static int load_steer(struct datapath *dp, const struct datapath_options *options, struct err *err)

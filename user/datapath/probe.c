@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -49,10 +50,33 @@ static void add_probed(struct datapath_features *features, const char *name, int
 		    strerror(-code), use);
 }
 
+bool probe_may_have(const char *feature)
+{
+	const char *without = secure_getenv(DATAPATH_WITHOUT_VARIABLE);
+	struct str rest = str_from_c(without ? without : ""), name;
+
+	while (str_take_part(&rest, ',', &name))
+		if (str_eq_c(str_trim(name), feature))
+			return false;
+	return true;
+}
+
+/* As libbpf's probes: 0 where there is none. */
+static int probe_helper(const char *feature, enum bpf_func_id helper)
+{
+	return probe_may_have(feature) ? libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, helper, NULL)
+				       : 0;
+}
+
+static int probe_program(const char *feature, enum bpf_prog_type type)
+{
+	return probe_may_have(feature) ? libbpf_probe_bpf_prog_type(type, NULL) : 0;
+}
+
 bool probe_can_dispatch(void)
 {
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL) > 0 &&
-	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) > 0;
+	return probe_helper("bpf_loop", BPF_FUNC_loop) > 0 &&
+	       probe_helper("xdp_load_bytes", BPF_FUNC_xdp_load_bytes) > 0;
 }
 
 int probe_load_pass(bool has_frags)
@@ -139,21 +163,42 @@ static void probe_frags(struct datapath_features *features)
 	    strerror(-fd));
 }
 
-static void probe_cpumap(struct datapath_features *features)
+int probe_cpumap(void)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_CPUMAP, "probe", 4, 4, 1, NULL);
 	uint32_t cpu = 0, queue = 16;
-	int code = fd < 0 ? -errno : 0;
+	int fd, code = 0;
 
-	if (code == 0 && bpf_map_update_elem(fd, &cpu, &queue, 0))
+	if (!probe_may_have("cpumap"))
+		return -EOPNOTSUPP;
+	fd = bpf_map_create(BPF_MAP_TYPE_CPUMAP, "probe", 4, 4, 1, NULL);
+	if (fd < 0)
+		return -errno;
+	if (bpf_map_update_elem(fd, &cpu, &queue, 0))
 		code = -errno;
+	close(fd);
+	return code;
+}
+
+int probe_sockmap(void)
+{
+	int fd;
+
+	if (!probe_may_have("sockmap"))
+		return -EOPNOTSUPP;
+	fd = bpf_map_create(BPF_MAP_TYPE_SOCKMAP, "probe", 4, 8, 1, NULL);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static void add_tried(struct datapath_features *features, const char *name, int code,
+		      const char *use)
+{
 	if (code == 0)
-		add(features, "cpumap", true, "steering packets to another CPU");
+		add(features, name, true, "%s", use);
 	else
-		add(features, "cpumap", false, "%s; without: no steering to another CPU",
-		    strerror(-code));
-	if (fd >= 0)
-		close(fd);
+		add(features, name, false, "%s; without: no %s", strerror(-code), use);
 }
 
 /* The way to see whether a driver has XDP: attach a program that lets all pass, for a moment. */
@@ -177,6 +222,11 @@ static void probe_native_xdp(struct datapath_features *features, const char *int
 		    "carries program '%s' in %s mode already", holder, xdp_mode_name(mode));
 		return;
 	}
+	if (!probe_may_have("native_xdp")) {
+		add(features, feature, false,
+		    "taken to be missing (" DATAPATH_WITHOUT_VARIABLE ")");
+		return;
+	}
 	prog = probe_load_pass(probe_can_dispatch());
 	link = prog < 0 ? -1 : bpf_link_create(prog, (int)index, BPF_XDP, &opts);
 	if (link >= 0)
@@ -198,14 +248,16 @@ void datapath_probe(const char *const *interfaces, size_t interface_count,
 	probe_kernel(features);
 	probe_bpffs(features);
 	add_probed(features, "sk_reuseport",
-		   libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SK_REUSEPORT, NULL),
+		   probe_program("sk_reuseport", BPF_PROG_TYPE_SK_REUSEPORT),
 		   "giving a connection to the worker of its CPU");
-	probe_cpumap(features);
-	add_probed(features, "bpf_loop",
-		   libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL),
+	add_probed(features, "sk_lookup", probe_program("sk_lookup", BPF_PROG_TYPE_SK_LOOKUP),
+		   "listeners on many addresses or ports");
+	add_tried(features, "sockmap", probe_sockmap(), "listeners on many addresses or ports");
+	add_tried(features, "cpumap", probe_cpumap(), "steering packets to another CPU");
+	add_probed(features, "bpf_loop", probe_helper("bpf_loop", BPF_FUNC_loop),
 		   "reading the host in XDP");
 	add_probed(features, "xdp_load_bytes",
-		   libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL),
+		   probe_helper("xdp_load_bytes", BPF_FUNC_xdp_load_bytes),
 		   "reading the host in XDP");
 	probe_frags(features);
 	add_probed(features, "ringbuf", libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL),
