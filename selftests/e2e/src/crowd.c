@@ -213,7 +213,8 @@ static int check_answer(struct client *client)
 
 static void take_answer(struct client *client)
 {
-	/* Asked to come again on another connection, as by a sluice that makes room for the next. */
+	/* Asked to come again on another connection, as by a sluice that makes room for the next.
+	 */
 	if (strstr(client->input, "\r\nConnection: close\r\n")) {
 		client->requests_left = 1;
 		client->closes_last = true;
