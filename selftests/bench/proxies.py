@@ -18,6 +18,7 @@ from lab import CLIENT, CLIENT_DEVICE, ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_I
 
 PATHS = ("/", "/api", "/static")
 SPREAD = 10000  # hosts
+BPF_DIR = f"/sys/fs/bpf/sluice-bench-{os.getpid()}"
 
 
 @dataclasses.dataclass
@@ -198,7 +199,7 @@ class Sluice(Proxy):
     def command(self):
         return [f"{self.lab.build}/sluice", "run", "--manifests", f"{self.dir}/manifests", "--http", self.http,
                 "--https", self.https, "--admin", f"127.0.0.1:{self.port_base + 5}", "--run-dir", f"{self.dir}/run",
-                "--bpf-dir", f"/sys/fs/bpf/sluice-bench-{os.getpid()}", "--xdp", self.xdp, "--early-dispatch", self.early,
+                "--bpf-dir", BPF_DIR, "--xdp", self.xdp, "--early-dispatch", self.early,
                 "--interface", PROXY_DEVICE,
                 "--workers", str(self.setup.workers), "--access-log", "off", "--log-level", "warning"]
 
@@ -207,6 +208,10 @@ class Sluice(Proxy):
         began = time.time()
         self.manifest(f"added-{host}.yaml", text)
         return began
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(BPF_DIR, ignore_errors=True)  # pins outlive who made them
 
 
 class SluiceXdp(Sluice):
