@@ -244,6 +244,7 @@ struct hello_spec {
 	uint16_t before_bytes; /* of a key_share before server_name; post-quantum ones have 1,200 */
 	uint16_t after_bytes;
 	bool has_grease;       /* an extension of an unknown number first (RFC 8701) */
+	uint16_t ech_bytes;    /* of an encrypted_client_hello (RFC 9849) before server_name */
 	uint8_t name_type;     /* 0 is host_name */
 	uint16_t record_bytes; /* 0: what there is; less: the hello goes on in a second record */
 	size_t cut;            /* 0: all of it; else only so many bytes are in this segment */
@@ -296,6 +297,8 @@ static inline struct str hello_build(struct frame *out, const struct hello_spec 
 	hello_add_extension(out, 43, 3); /* supported_versions */
 	if (spec->before_bytes)
 		hello_add_extension(out, 51, spec->before_bytes); /* key_share */
+	if (spec->ech_bytes)
+		hello_add_extension(out, 0xfe0d, spec->ech_bytes);
 	if (spec->name)
 		hello_add_name(out, spec);
 	if (spec->after_bytes)

@@ -122,6 +122,22 @@ static void reads_http(void **state)
 		{ "middle of a body", "ello world\r\nHost: a.test\r\n\r\n", NULL, "" },
 		{ "method too short", "GE / HTTP/1.1\r\nHost: a.test\r\n\r\n", NULL, "" },
 		{ "method too long", A16 "A / HTTP/1.1\r\nHost: a.test\r\n\r\n", NULL, "" },
+		{ "behind PROXY v1",
+		  "PROXY TCP4 192.0.2.1 198.51.100.1 40000 80\r\nGET / HTTP/1.1\r\nHost: "
+		  "a.test\r\n\r\n",
+		  "a.test", "*.test" },
+		{ "behind the longest PROXY v1",
+		  "PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535 " A16 A16
+		  "abcdefghijklmn\r\n"
+		  "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+		  "a.test", NULL },
+		{ "behind PROXY v1, absolute form",
+		  "PROXY UNKNOWN\r\nGET http://b.test/ HTTP/1.1\r\n\r\n", "b.test", NULL },
+		{ "PROXY v1 without an end", "PROXY TCP4 192.0.2.1 198.51.100.1 40000 80", NULL,
+		  "" },
+		{ "PROXY v1 alone", "PROXY UNKNOWN\r\n", NULL, "" },
+		{ "HTTP/2 preface behind PROXY v1",
+		  "PROXY UNKNOWN\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", NULL, "" },
 		{ "HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", NULL, "" },
 		{ "TLS on an HTTP port", "\x16\x03\x01\x02\x01\x01\x01\xfc\x03\x03", NULL, "" },
 		{ "nothing", "", NULL, "" },
@@ -131,6 +147,44 @@ static void reads_http(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		check(cases[i].name, host_read_http, str_from_c(cases[i].request), cases[i].host,
 		      cases[i].wildcard);
+}
+
+/* A PROXY header of version 2 has @bytes of addresses and more behind its first 16. */
+static size_t put_proxy_v2(char *at, uint16_t bytes)
+{
+	memcpy(at, "\r\n\r\n\0\r\nQUIT\n\x21\x11", 14);
+	at[14] = (char)(bytes >> 8);
+	at[15] = (char)bytes;
+	memset(at + 16, 'H', bytes);
+	return 16u + bytes;
+}
+
+static void reads_behind_proxy_v2(void **state)
+{
+	static const uint16_t sizes[] = { 0, 12, 36, 216, 1000 };
+	struct frame hello;
+	struct str requests[] = { STR("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+				  hello_build(&hello, &(struct hello_spec){ .name = "a.test" }) };
+	static char bytes[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (int is_tls = 0; is_tls < 2; is_tls++) {
+			size_t header = put_proxy_v2(bytes, sizes[i]);
+			size_t len = header + requests[is_tls].len;
+
+			memcpy(bytes + header, requests[is_tls].at, requests[is_tls].len);
+			check(is_tls ? "ClientHello" : "GET",
+			      is_tls ? host_read_tls : host_read_http, str_of(bytes, len), "a.test",
+			      "*.test");
+			check("the header alone", is_tls ? host_read_tls : host_read_http,
+			      str_of(bytes, header), NULL, "");
+		}
+	}
+	/* A length that leads out of the window, or to an old byte of it, gives no host. */
+	put_proxy_v2(bytes, 12);
+	bytes[14] = bytes[15] = (char)0xff;
+	check("a length that lies", host_read_http, str_of(bytes, 60), NULL, "");
 }
 
 /* A name of 255 bytes is read; where its end is not seen, it may be longer. */
@@ -177,6 +231,10 @@ static void reads_tls(void **state)
 		  "a.test",
 		  "*.test" },
 		{ "behind GREASE", { .name = "a.test", .has_grease = true }, "a.test", NULL },
+		{ "of the outer hello, behind ECH",
+		  { .name = "a.test", .has_grease = true, .ech_bytes = 250 },
+		  "a.test",
+		  NULL },
 		{ "behind a post-quantum key share, in one segment",
 		  { .name = "a.test", .before_bytes = 1216 },
 		  "a.test",
@@ -329,6 +387,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_http),
+		cmocka_unit_test(reads_behind_proxy_v2),
 		cmocka_unit_test(reads_http_longest),
 		cmocka_unit_test(reads_http_cut_anywhere),
 		cmocka_unit_test(reads_tls),
