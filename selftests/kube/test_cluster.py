@@ -74,6 +74,27 @@ def test_serves_with_the_rights_of_k8s_alone(start_cluster):
     assert not [line for line in site.agents[0].log if "forbidden" in line.lower()]
 
 
+def test_events_say_what_became_of_an_ingress(start_cluster):
+    """Synced, a conflict that was lost, a Secret that is missing, a protection that is not there: object, field, why."""
+    site = start_cluster()
+    poll("a holder", site.lease_holder, 30)
+    site.backend("web", "10.200.7.1")
+    site.ingress("first", "shared.example")
+    site.ingress("second", "shared.example")
+    site.ingress("guarded", "guarded.example", annotations={"nginx.ingress.kubernetes.io/auth-url": "http://auth.example"})
+    site.ingress("bare", "bare.example", tls="missing")
+    wanted = {"second": ("Conflict", "Normal", "spec.rules[0].http.paths[0].path", "default/first"),
+              "guarded": ("ProtectionMissing", "Warning", "metadata.annotations", "503"),
+              "bare": ("MissingSecret", "Warning", "spec.tls[0]", "missing")}
+    for name, (reason, level, field, text) in wanted.items():
+        poll(f"{reason} about {name}", lambda name=name, reason=reason: reason in site.events(name), 30)
+        event = site.events(name)[reason]
+        assert event["type"] == level and field in event["note"] and text in event["note"], event
+        assert event["reportingController"] == "sluice.dev/ingress-controller"
+    poll("Synced", lambda: "Synced" in site.events("first"), 30)
+    assert list(site.events("first")) == ["Synced"]
+
+
 def test_only_ours_and_given_up_ones_are_touched(start_cluster):
     site = start_cluster("--publish-address", "192.0.2.7,2001:db8::7")
     site.ingress("ours", "ours.example")
@@ -137,6 +158,12 @@ def test_publish_service(start_cluster):
     balance()
     balance("203.0.113.6")
     poll("the new one", lambda: site.addresses("one") == ["203.0.113.6"], 30)
+
+
+def test_examples_are_taken(api):
+    """By the API server's own validation; k8s/ itself is applied in every other test."""
+    said = api.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", os.path.join(K8S, "examples"))
+    assert all(line.endswith("(server dry run)") for line in said.splitlines()), said
 
 
 @pytest.mark.parametrize("what, change, why", [
