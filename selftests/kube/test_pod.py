@@ -8,7 +8,7 @@ import yaml
 
 import pytest
 
-from apiserver import ingress
+from apiserver import ingress, service
 from kube_site import INGRESSES, K8S, KubeSite
 from load import Load
 from pod import Pod, make_node
@@ -81,6 +81,18 @@ def test_addresses_are_those_of_the_nodes(site):
     poll("the later one too", lambda: site.addresses("later") == [NODE4], 30)
     after = site.api.request("GET", f"{INGRESSES}/web")[1]
     assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+
+
+def test_one_namespace_alone_has_addresses_too(site):
+    """Our own Pods, or the Service that is named, stand in another namespace than the one that is watched."""
+    site.pod("sluice-a", "--watch-namespace=default").start()
+    site.ingress("web", "web.example")
+    poll("the node's address", lambda: site.addresses("web") == [EXTERNAL4], 30)
+    site.api.apply({**service("front", namespace="sluice"), "spec": {"externalIPs": ["203.0.113.77"],
+                                                                     "ports": [{"port": 80}]}})
+    site.pod("sluice-b", "--watch-namespace=default", "--publish-service=sluice/front").start()
+    poll("the Service's", lambda: site.addresses("web") == ["203.0.113.77"], 60)
+    site.api.kubectl("delete", "service", "front", "-n", "sluice")
 
 
 def test_new_pod_takes_over_from_the_old_one(site, capsys):

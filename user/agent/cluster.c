@@ -131,7 +131,7 @@ void cluster_on_in_force(struct cluster *cluster)
 	forget_changed(cluster);
 }
 
-static void make_status(struct cluster *cluster)
+static struct status_options status_options_of(struct cluster *cluster)
 {
 	const struct options *options = cluster->agent->options;
 	struct str service = str_from_c(options->publish_service);
@@ -153,8 +153,7 @@ static void make_status(struct cluster *cluster)
 		to.namespace = str_from_c(cluster->namespace);
 		to.service = STR(CLUSTER_SERVICE);
 	}
-	cluster->status = status_new(cluster->client, &cluster->agent->loop,
-				     cluster->agent->reconcile.store, &to);
+	return to;
 }
 
 static void make_identity(struct cluster *cluster)
@@ -229,6 +228,7 @@ static int read_config(struct cluster *cluster, struct err *err)
 
 int cluster_open(struct cluster *cluster, struct agent *agent, struct store *store, struct err *err)
 {
+	struct status_options status;
 	struct source_api_options options = {
 		.namespace = str_from_c(agent->options->watch_namespace),
 		.is_ours = is_ours,
@@ -247,9 +247,14 @@ int cluster_open(struct cluster *cluster, struct agent *agent, struct store *sto
 	if (rc)
 		return rc;
 	make_identity(cluster);
-	make_status(cluster);
+	status = status_options_of(cluster);
+	cluster->status = status_new(cluster->client, &agent->loop, store, &status);
 	cluster->events = events_new(cluster->client, &agent->loop, cluster->identity);
 	start_lease(cluster);
+	options.beside =
+		(struct object_key){ status.mode == STATUS_SERVICE ? OBJECT_KIND_SERVICE
+								   : OBJECT_KIND_ENDPOINT_SLICE,
+				     status.namespace, status.service };
 	cluster->source = source_api_open(cluster->client, &agent->loop, store, &options);
 	loop_timer_set(&agent->loop, &cluster->wait_timer, agent->loop.now_ms + WAIT_SAID_MS);
 	return 0;

@@ -24,8 +24,10 @@
 #include "kube/say.h"
 #include "kube/table.h"
 
-#define TLS_TYPE     "type%3Dkubernetes.io%2Ftls"
-#define NOT_TLS_TYPE "type%21%3Dkubernetes.io%2Ftls"
+#define TLS_TYPE     "fieldSelector=type%3Dkubernetes.io%2Ftls"
+#define BY_NAME      "fieldSelector=metadata.name%3D"
+#define NOT_TLS_TYPE ",type%21%3Dkubernetes.io%2Ftls"
+#define BY_SERVICE   "labelSelector=kubernetes.io%2Fservice-name%3D"
 
 static const struct str complaints_origin = STR_INIT("api");
 
@@ -443,7 +445,7 @@ static const char *text_or_null(struct str text)
 	return text.len ? text.at : NULL;
 }
 
-/* @selector: of fields, encoded; absent: none */
+/* @selector: "fieldSelector=...", encoded; absent: none */
 static struct feed *add_feed(struct source_api *source, const struct object_key *key,
 			     struct str selector)
 {
@@ -463,7 +465,7 @@ static struct feed *add_feed(struct source_api *source, const struct object_key 
 	else
 		path = arena_printf(arena, "%s/%s", row->root, row->resource);
 	if (selector.len)
-		selector = arena_printf(arena, "fieldSelector=%.*s", STR_ARG(selector));
+		selector = arena_printf(arena, "%.*s", STR_ARG(selector)); /* ends with NUL */
 	feed->origin = arena_printf(arena, "api:%s%s%.*s%s%.*s", row->resource,
 				    key->name.len || key->namespace.len ? "/" : "",
 				    STR_ARG(feed->namespace), key->name.len ? "/" : "",
@@ -522,8 +524,8 @@ static void want_named(void *context, const struct object_key *key)
 	if (source->named_count == SOURCE_API_NAMED_MAX)
 		return;
 	/* Those of type TLS have come already. */
-	len = snprintf(selector, sizeof(selector), "metadata.name%%3D%.*s%s", STR_ARG(key->name),
-		       key->kind == OBJECT_KIND_SECRET ? "," NOT_TLS_TYPE : "");
+	len = snprintf(selector, sizeof(selector), "%s%.*s%s", BY_NAME, STR_ARG(key->name),
+		       key->kind == OBJECT_KIND_SECRET ? NOT_TLS_TYPE : "");
 	if (len < 0 || (size_t)len >= sizeof(selector))
 		return; /* no name of an object is that long */
 	source->named_count++;
@@ -676,6 +678,20 @@ static void on_task(struct loop_task *task)
 
 /* ------------------------------------------------------------------- lifetime */
 
+/* What status has to know of a Service that stands outside of the namespace that is watched. */
+static void follow_beside(struct source_api *source, const struct object_key *beside)
+{
+	char selector[512];
+	int len = snprintf(selector, sizeof(selector), "%s%.*s",
+			   beside->kind == OBJECT_KIND_SERVICE ? BY_NAME : BY_SERVICE,
+			   STR_ARG(beside->name));
+
+	if (!beside->name.len || !source->namespace.len ||
+	    str_eq(beside->namespace, source->namespace) || (size_t)len >= sizeof(selector))
+		return;
+	add_feed(source, beside, str_of(selector, (size_t)len))->is_standing = true;
+}
+
 struct source_api *source_api_open(struct api_client *client, struct loop *loop,
 				   struct store *store, const struct source_api_options *options)
 {
@@ -690,6 +706,7 @@ struct source_api *source_api_open(struct api_client *client, struct loop *loop,
 	source->store = store;
 	source->options = *options;
 	source->options.namespace = str_of(NULL, 0);
+	source->options.beside = (struct object_key){ 0 };
 	if (options->namespace.len)
 		source->namespace =
 			str_of(mem_copy_text(options->namespace.at, options->namespace.len),
@@ -709,6 +726,7 @@ struct source_api *source_api_open(struct api_client *client, struct loop *loop,
 		if (standing[i] == OBJECT_KIND_SECRET)
 			source->secrets = feed;
 	}
+	follow_beside(source, &options->beside);
 	return source;
 }
 

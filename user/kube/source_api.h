@@ -35,6 +35,11 @@ struct source_api;
 
 struct source_api_options {
 	struct str namespace; /* --watch-namespace; absent: all */
+	/*
+	 * A Service whose object, or whose slices (kind says which), are followed wherever it is:
+	 * status.h has to know them. No name: none.
+	 */
+	struct object_key beside;
 	/* Whether the names in @ingress are followed; NULL: of every Ingress. */
 	bool (*is_ours)(void *owner, const struct object *ingress);
 	/*
