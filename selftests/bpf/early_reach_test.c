@@ -33,7 +33,8 @@ static int open_worker(void)
 	for (uint16_t l = 0; l < LISTENERS; l++) {
 		struct addr addr = listen_addr(addresses[l]);
 
-		sockets[l] = listen_open(&addr);
+		if (!sockets[l])
+			sockets[l] = listen_open(&addr);
 		if (datapath_set_socket(datapath, 0, l, sockets[l], NULL))
 			return -1;
 	}
@@ -205,12 +206,57 @@ static void looks_into_other_namespaces(void **state)
 	assert_int_equal(serve_each_listener(), LISTENERS);
 }
 
+struct pinned_link {
+	uint32_t id, program_id;
+};
+
+static struct pinned_link look_at_link(const char *name)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", datapath_pin_dir(datapath), name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		fail_msg("no pin '%s'", name);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
+	close(fd);
+	return (struct pinned_link){ info.id, info.prog_id };
+}
+
+/* The next agent's programs go into the same links: there is no moment without one. */
+static void replaces_programs_in_their_links(void **state)
+{
+	static const char *const names[] = { "link_xdp_steer-slu0", "link_tc_admit-slu0",
+					     "link_xdp_steer-slu1", "link_tc_admit-slu1" };
+	enum { LINKS = sizeof(names) / sizeof(names[0]) };
+	struct pinned_link before[LINKS];
+
+	(void)state;
+	for (int i = 0; i < LINKS; i++)
+		before[i] = look_at_link(names[i]);
+	datapath_close(datapath);
+	assert_int_equal(open_datapath(), 0);
+	assert_true(datapath_is_taken_over(datapath));
+	for (int i = 0; i < LINKS; i++) {
+		struct pinned_link after = look_at_link(names[i]);
+
+		assert_int_equal(after.id, before[i].id);
+		assert_true(after.program_id != before[i].program_id);
+	}
+	expect_early(FAR, true, "");
+	assert_int_equal(serve_each_listener(), LISTENERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_found_out_at_start),
 		cmocka_unit_test(follows_the_peer),
 		cmocka_unit_test(knows_each_kind_of_peer),
+		cmocka_unit_test(replaces_programs_in_their_links),
 		cmocka_unit_test(looks_into_other_namespaces),
 	};
 
