@@ -96,7 +96,7 @@ def test_early_dispatch_is_for_what_is_local(start_site):
     assert total(site, "answer_syn") - before >= 20 and total(site, "pass_syn_plain") == plain
     assert total(site, "admit_socket") >= 20 and total(site, "admit_failed") == 0
     flags = {(entry["key"]["bits"], entry["value"]["listener"]["flags"]) for entry in formatted(site, "ranges")}
-    assert {(32 + 96 + 16, 4), (32 + 96 + 24, 5)} <= flags, "the listener's, and what is local of it"
+    assert {(32 + 96 + 16, "LISTENER_FLAG_RANGE"), (32 + 96 + 24, "LISTENER_FLAG_RANGE_AND_EARLY_DISPATCH")} <= flags, "the listener's, and what is local of it"
 
 
 def formatted(site, name):
