@@ -166,6 +166,10 @@ def test_lists_of_the_config_follow_sighup(start_site):
     site.manifests.write("shop.yaml", site.backends.make("shop"), ingress("shop", rule("shop.test", ("/", "Prefix", "shop"))))
     write(path, "source-rate: 1000/2000")
     site.sluice = site.make_sluice("--config", path).start()
+    status = site.sluice.json("status")
+    assert status["source_rate_per_s"] == 1000
+    if not status["rates_in_force"]:
+        assert any("source-rate is not in force" in line for line in site.sluice.log)
     assert is_served(site)
     for lines, wanted in (((f"denylist: [{CLIENT4}]",), False), (("log-level: info",), True),
                           (("allow-sources: http=192.0.2.0/24",), False), (("source-rate: off",), True)):

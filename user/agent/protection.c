@@ -178,6 +178,9 @@ void protection_apply(struct protection *protection)
 	struct err err = { 0 };
 
 	links_send_sources(&agent->links);
+	if (agent->options->protect.source_rate.per_s && !steering_has_xdp(&agent->steering))
+		log_warning("agent", "source-rate is not in force: it is counted in XDP, which no "
+				     "interface has");
 	if (!agent->steering.datapath)
 		return;
 	apply_deny(protection);

@@ -124,6 +124,23 @@ static void format_rate(const struct agent *agent, char text[RULE_TEXT_MAX])
 		 rate->burst ? rate->burst : rate->per_s);
 }
 
+static void format_allowed(const struct agent *agent, const struct event *event,
+			   char text[RULE_TEXT_MAX])
+{
+	struct addr local = addr_of(event->local_address, event->local_port);
+	char range[ADDR_RANGE_TEXT_MAX];
+
+	snprintf(text, RULE_TEXT_MAX, "allow-sources");
+	for (size_t i = 0; i < agent->listeners.count; i++) {
+		const struct listener *listener = &agent->listeners.at[i];
+
+		if (agent->protection.allow[listener->id].is_limited &&
+		    addr_range_covers(&listener->range, &local))
+			snprintf(text, RULE_TEXT_MAX, "allow-sources of %s",
+				 addr_range_format(&listener->range, range));
+	}
+}
+
 /* What a person would have to change; as things stand now. */
 static const char *rule_of(const struct agent *agent, const struct event *event,
 			   char text[RULE_TEXT_MAX])
@@ -136,7 +153,8 @@ static const char *rule_of(const struct agent *agent, const struct event *event,
 		format_rate(agent, text);
 		return text;
 	case DROP_REASON_NOT_ALLOWED:
-		return "allow-sources";
+		format_allowed(agent, event, text);
+		return text;
 	case DROP_REASON_HOST_RATE:
 		return "connection-rate";
 	case DROP_REASON_HOST_UNKNOWN:

@@ -202,14 +202,18 @@ static void show_protection(struct view *view, const struct agent *agent)
 		view_u64(view, "denied_networks", deny->entries.len);
 		view_u64(view, "denied_lines_left_out", deny->refused_count);
 		view_u64(view, "source_rate_per_s", rate->per_s);
+		view_bool(view, "rates_in_force", steering_has_xdp(&agent->steering));
 		return;
 	}
 	if (deny->entries.len || deny->refused_count)
 		view_printf(view, "denylist", "%zu networks, %zu lines left out", deny->entries.len,
 			    deny->refused_count);
 	if (rate->per_s)
-		view_printf(view, "source rate", "%u connections a second, burst %u", rate->per_s,
-			    rate->burst ? rate->burst : rate->per_s);
+		view_printf(view, "source rate", "%u connections a second, burst %u%s", rate->per_s,
+			    rate->burst ? rate->burst : rate->per_s,
+			    steering_has_xdp(&agent->steering)
+				    ? ""
+				    : ": not in force, no interface has XDP");
 }
 
 void show_status(const struct admin_request *request, struct admin_answer *answer)

@@ -298,6 +298,28 @@ void steering_close(struct steering *steering, bool detaches)
 
 /* ------------------------------------------------------------------------------- in step */
 
+bool steering_has_xdp(const struct steering *steering)
+{
+	const struct datapath *datapath = steering->datapath;
+
+	for (size_t i = 0; datapath && i < datapath_interface_count(datapath); i++)
+		if (datapath_interface(datapath, i)->mode != XDP_MODE_OFF)
+			return true;
+	return false;
+}
+
+/* Once: who asked for a protection has to know that he does not have it. */
+static void say_rates(struct steering *steering, const struct plan *plan)
+{
+	if (steering->is_rate_said || steering_has_xdp(steering))
+		return;
+	for (size_t i = 0; i < plan->host_count && !steering->is_rate_said; i++)
+		steering->is_rate_said = plan->hosts[i].value.flags & HOST_FLAG_LIMITED;
+	if (steering->is_rate_said)
+		log_warning("agent", "connection-rate is not in force: it is counted in XDP, which "
+				     "no interface has");
+}
+
 static void sync_host_rates(struct steering *steering, const struct plan *plan)
 {
 	struct datapath_host_rate *wanted = mem_new(plan->host_count + 1, sizeof(*wanted));
@@ -326,6 +348,7 @@ void steering_sync_hosts(struct steering *steering, const struct plan *plan, uin
 	struct err err = { 0 };
 	size_t refused = steering->last_sync.refused;
 
+	say_rates(steering, plan);
 	if (!steering->datapath)
 		return;
 	wanted = mem_new(plan->host_count + 1, sizeof(*wanted));

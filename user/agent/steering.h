@@ -34,6 +34,7 @@ struct steering {
 	char text[ERR_TEXT_MAX];   /* why there is none; empty otherwise */
 	struct datapath_features features;
 	struct datapath_sync last_sync;
+	bool is_rate_said;                           /* that connection-rate is not in force */
 	struct datapath_worker workers[WORKERS_MAX]; /* as last told to the datapath */
 	struct steering_beat beats[WORKERS_MAX];
 	struct loop_timer timer;
@@ -52,6 +53,9 @@ void steering_close(struct steering *steering, bool detaches);
 void steering_sync_hosts(struct steering *steering, const struct plan *plan, uint64_t generation);
 /* Tells the datapath what workers do; also called when that may have changed. */
 void steering_update_workers(struct steering *steering);
+
+/* Whether some interface has XDP: rates are counted there and nowhere else. */
+bool steering_has_xdp(const struct steering *steering);
 
 /* Takes up a new heartbeat, where there is one. */
 void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint64_t cpu_us);

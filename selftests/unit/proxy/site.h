@@ -43,6 +43,7 @@ struct site {
 		struct addr addr;
 	} endpoints[SITE_ENDPOINTS_MAX];
 	size_t endpoint_count;
+	uint32_t image_flags;
 	struct str chain, key; /* PEM of the default certificate; empty: none */
 	uint64_t generation;
 	/* the listening sockets' addresses, by worker */
@@ -195,6 +196,7 @@ static inline void site_write_image(struct site *site, struct config *config)
 		made.source = image_writer_add_source(writer, &source);
 		site_must(image_writer_add_route(writer, &made, &err), err.text);
 	}
+	image_writer_set_flags(writer, site->image_flags);
 	site_must(image_writer_finish(writer, &bytes, &err), err.text);
 	site_use(config, CONFIG_IMAGE, bytes, site->generation);
 	image_writer_free(writer);
