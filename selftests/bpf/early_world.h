@@ -5,10 +5,17 @@
  * Loads the program into a namespace where somebody listens, runs packets through
  * it (BPF_PROG_TEST_RUN), and checks that of the counters that end a packet exactly
  * the expected one has moved. Two hosts: near.test is of this CPU's worker, far.test
- * of the other's. Include cmocka.h before this.
+ * of the other's.
  */
 #ifndef SLUICE_SELFTESTS_BPF_EARLY_WORLD_H
 #define SLUICE_SELFTESTS_BPF_EARLY_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

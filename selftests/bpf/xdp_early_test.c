@@ -6,13 +6,7 @@
  * the counter that must have moved, and of it alone among those that end a packet.
  * Answers are read back and checked down to both checksums.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "selftests/bpf/early_world.h"
-#include <cmocka.h>
 
 static void answers_syns(void **state)
 {

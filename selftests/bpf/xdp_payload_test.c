@@ -3,13 +3,6 @@
  * xdp_payload: first payloads of all kinds on connections that XDP answered, cookies
  * of all kinds brought back through the program, and each combination of flags.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "bpf/options.h"
 #include "selftests/bpf/early_world.h"
 
