@@ -189,6 +189,15 @@ static void bench_keys(uint32_t count)
 		abort();
 }
 
+static void bench_huge_pages(struct str mapped)
+{
+	uint64_t start = clock_monotonic_ns();
+	size_t huge = memfd_use_huge_pages(mapped);
+
+	printf("  %-44s %13.2f ms for %zu bytes\n", "into huge pages",
+	       (double)(clock_monotonic_ns() - start) / NS_PER_MS, huge);
+}
+
 static void bench_image(uint32_t hosts, uint32_t count)
 {
 	struct times write_times, open_times;
@@ -222,6 +231,8 @@ static void bench_image(uint32_t hosts, uint32_t count)
 	print_times("verify", &open_times, 1e6, "ms");
 	bench_questions("match, one host", &image, one, count);
 	bench_questions("match, all hosts", &image, all, count);
+	bench_huge_pages(mapped);
+	bench_questions("match, all hosts, in huge pages", &image, all, count);
 	memfd_unmap(mapped.at, mapped.len);
 	close(fd);
 	image_writer_free(writer);

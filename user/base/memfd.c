@@ -10,7 +10,13 @@
 enum {
 	SEALS_SIZE = F_SEAL_SHRINK | F_SEAL_GROW,
 	SEALS_ALL = SEALS_SIZE | F_SEAL_WRITE | F_SEAL_SEAL,
+	COLLAPSE = 25, /* MADV_COLLAPSE, which headers older than kernel 6.1 do not name */
 };
+
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 static int write_all(int fd, struct str bytes)
 {
@@ -63,6 +69,37 @@ static off_t size_of(int fd)
 	return lseek(fd, 0, SEEK_END);
 }
 
+/* Only what begins on a multiple of their size can have huge pages. MAP_FAILED, or a mapping. */
+static void *map_aligned(int fd, size_t size)
+{
+	size_t reserved_bytes = size + MEMFD_HUGE_BYTES;
+	char *reserved = mmap(NULL, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at, *end;
+
+	if (reserved == MAP_FAILED)
+		return MAP_FAILED;
+	at = reserved + (-(uintptr_t)reserved & (MEMFD_HUGE_BYTES - 1));
+	if (mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		munmap(reserved, reserved_bytes);
+		return MAP_FAILED;
+	}
+	end = at + size + (-size & (page_bytes() - 1));
+	if (at > reserved)
+		munmap(reserved, (size_t)(at - reserved));
+	if (end < reserved + reserved_bytes)
+		munmap(end, (size_t)(reserved + reserved_bytes - end));
+	return at;
+}
+
+size_t memfd_use_huge_pages(struct str bytes)
+{
+	size_t whole = bytes.len - bytes.len % MEMFD_HUGE_BYTES;
+
+	if (whole == 0 || (uintptr_t)bytes.at % MEMFD_HUGE_BYTES)
+		return 0;
+	return madvise((void *)bytes.at, whole, COLLAPSE) == 0 ? whole : 0; /* reads and moves */
+}
+
 int memfd_map_sealed(int fd, struct str *bytes, struct err *err)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -75,7 +112,10 @@ int memfd_map_sealed(int fd, struct str *bytes, struct err *err)
 		return err_set(err, -EPERM, "memfd is not sealed");
 	if (size == 0)
 		return err_set(err, -EINVAL, "memfd is empty");
-	at = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+	if (size < MEMFD_HUGE_BYTES)
+		at = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+	else
+		at = map_aligned(fd, (size_t)size);
 	if (at == MAP_FAILED)
 		return err_set_os(err, -errno, "map memfd");
 	*bytes = str_of(at, (size_t)size);

@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum { MEMFD_HUGE_BYTES = 2 << 20 }; /* what one entry of a page directory maps, on most machines */
+
 /* A descriptor (>= 0, close-on-exec, owned) of a sealed copy of @bytes, or -errno. */
 int memfd_seal(const char *name, struct str bytes, struct err *err);
 
@@ -31,5 +33,14 @@ int memfd_map_sealed(int fd, struct str *bytes, struct err *err);
 int memfd_map_shared(int fd, size_t size_bytes, void **at, struct err *err);
 
 void memfd_unmap(const void *at, size_t size_bytes);
+
+/*
+ * Moves the whole MEMFD_HUGE_BYTES of a mapping of memfd_map_sealed into huge pages, for all who
+ * map it: where bytes are cold, so is the page table that leads to them, and looking up either
+ * takes as long. It takes milliseconds, so it is for what stays. Returns how many bytes are in huge
+ * pages now; 0 where there is too little, the kernel cannot (before 6.1), or has none left. That is
+ * no failure.
+ */
+size_t memfd_use_huge_pages(struct str bytes);
 
 #endif

@@ -75,6 +75,18 @@ void config_segment_put(struct config_segment *segment)
 	mem_free(segment);
 }
 
+void config_rest(struct config *config)
+{
+	for (int i = 0; i < CONFIG_KIND_COUNT; i++) {
+		struct config_segment *segment = config->segments[i];
+
+		if (!segment || segment->is_at_rest)
+			continue;
+		segment->is_at_rest = true;
+		memfd_use_huge_pages(segment->bytes);
+	}
+}
+
 struct config *config_new(const struct config *old)
 {
 	struct config *config = mem_try_new(1, sizeof(*config));

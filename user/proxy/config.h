@@ -42,7 +42,8 @@ struct config_segment {
 	int fd; /* owned: the next agent gets it back */
 	struct str bytes;
 	uint64_t generation;
-	uint32_t users; /* configs that hold it */
+	uint32_t users;  /* configs that hold it */
+	bool is_at_rest; /* config_rest was here */
 	union {
 		struct image image;
 		struct endpoints endpoints;
@@ -84,6 +85,11 @@ struct config {
  */
 int config_segment_open(enum config_kind kind, int fd, uint64_t generation,
 			struct config_segment **segment, struct err *err);
+/*
+ * All of @config have been in force for a while, and may well stay: makes their memory quicker to
+ * read, once for each segment. Milliseconds for tens of thousands of routes.
+ */
+void config_rest(struct config *config);
 /* One user less; the last one unmaps and closes. Accepts NULL. */
 void config_segment_put(struct config_segment *segment);
 

@@ -23,6 +23,7 @@
 
 enum {
 	LEAVE_WAIT_MS = 20 * 1000,  /* for the agent's word after a signal */
+	REST_MS = 2000,             /* after a change, until its memory is put in order */
 	DRAIN_LOOK_MS = 20,         /* how often a draining proxy looks whether it is done */
 	DESCRIPTORS_RESERVED = 256, /* not for connections */
 	DESCRIPTORS_PER_CONN = 2,   /* one to the client, one to an endpoint */
@@ -43,6 +44,7 @@ struct proxy {
 	uint64_t drain_due_ms;
 	struct loop_timer drain_timer;
 	struct loop_timer leave_timer;
+	struct loop_timer rest_timer;
 	int exit_code;
 };
 
@@ -175,6 +177,14 @@ void proxy_publish(struct proxy *proxy)
 		return;
 	workers_publish(&proxy->workers, proxy->pending);
 	proxy->pending = NULL;
+	if (!proxy->rest_timer.next)
+		loop_timer_set(&proxy->loop, &proxy->rest_timer, proxy->loop.now_ms + REST_MS);
+}
+
+/* Not with each change: what is replaced at once is not worth the work. */
+static void on_rest(struct loop_timer *timer)
+{
+	config_rest(CONTAINER_OF(timer, struct proxy, rest_timer)->workers.published);
 }
 
 void proxy_use_settings(struct proxy *proxy, const struct config_settings *settings)
@@ -347,6 +357,7 @@ int proxy_main(const struct proxy_options *options)
 	log_writer_init(&proxy.log_writer, &proxy.loop, &proxy.workers);
 	proxy.drain_timer.on_due = on_drain_look;
 	proxy.leave_timer.on_due = on_leave_due;
+	proxy.rest_timer.on_due = on_rest;
 	handle_signals(&proxy);
 	control_client_init(&proxy.client, &proxy, options->control_path);
 	control_client_connect(&proxy.client);

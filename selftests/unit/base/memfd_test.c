@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/memfd.h"
 
 static void test_sealed(void **state)
@@ -36,6 +37,37 @@ static void test_sealed(void **state)
 	assert_true(str_eq(bytes, STR("hello")));
 	memfd_unmap(bytes.at, bytes.len);
 	memfd_unmap(NULL, 0);
+}
+
+/* Of any size, in huge pages or not, the bytes are the same; and nothing beside them stays mapped.
+ */
+static void test_large(void **state)
+{
+	static const size_t sizes[] = { MEMFD_HUGE_BYTES - 1, MEMFD_HUGE_BYTES,
+					3 * MEMFD_HUGE_BYTES + 5 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *text = mem_new(sizes[i], 1);
+		struct str bytes;
+		size_t huge;
+		int fd;
+
+		for (size_t k = 0; k < sizes[i]; k++)
+			text[k] = (char)(k * 7 + (k >> 12));
+		fd = memfd_seal("test", str_of(text, sizes[i]), NULL);
+		assert_int_equal(memfd_map_sealed(fd, &bytes, NULL), 0);
+		assert_true(str_eq(bytes, str_of(text, sizes[i])));
+		huge = memfd_use_huge_pages(bytes);
+		assert_true(huge == 0 || huge == sizes[i] - sizes[i] % MEMFD_HUGE_BYTES);
+		assert_true(str_eq(bytes, str_of(text, sizes[i])));
+		memfd_unmap(bytes.at, bytes.len);
+		assert_int_equal(msync((void *)bytes.at, 1, MS_ASYNC), -1);
+		assert_int_equal(errno, ENOMEM);
+		close(fd);
+		mem_free(text);
+	}
+	assert_int_equal(memfd_use_huge_pages(STR("small")), 0);
 }
 
 static void test_unsealed_is_refused(void **state)
@@ -104,6 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_unsealed_is_refused),
 		cmocka_unit_test(test_empty_and_strange_are_refused),
 		cmocka_unit_test(test_shared),
