@@ -12,10 +12,16 @@ from site_of_test import Site
 from world import sweep
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "mode(name): for one mode of modes.py, whatever the usual one is")
+
+
 def is_of_another_mode(item):
     """One mode was asked for, and this test says by itself that it is for another one."""
     wanted = os.environ.get("E2E_MODE")
-    return wanted and getattr(item, "callspec", None) and item.callspec.params.get("xdp", wanted) != wanted
+    marker = item.get_closest_marker("mode")
+    said = getattr(item, "callspec", None) and item.callspec.params.get("xdp")
+    return wanted and (marker.args[0] if marker else said or wanted) != wanted
 
 
 def pytest_collection_modifyitems(config, items):

@@ -35,13 +35,16 @@ def add_sources(site, count=8):
 
 
 class Crowd:
-    def __init__(self, site, family=4, sources=None, connections=0, at_once=64, requests=1, until_eof=False):
+    def __init__(self, site, family=4, sources=None, connections=0, at_once=64, requests=1, until_eof=False,
+                 closes_first=False):
         sources = sources or [CLIENT4 if family == 4 else CLIENT6]
         command = [os.path.join(BUILD, "e2e", "crowd"), "--to", NODE4 if family == 4 else NODE6,
                    "--sources", ",".join(sources), "--domain", DOMAIN, "--hosts", str(HOSTS),
                    "--connections", str(connections), "--at-once", str(at_once), "--requests", str(requests)]
         if until_eof:
             command.append("--until-eof")
+        if closes_first:
+            command.append("--closes-first")
         self.process = site.world.client.popen(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         site.world.on_close(end, self.process, 1)
 
@@ -119,7 +122,7 @@ class Change:
 
     def shown(self, *but):
         """All that changed, for a message."""
-        return {name: self[name] for name in self.after if self[name] and name not in but}
+        return ", ".join(f"{name} {self[name]}" for name in self.after if self[name] and name not in but)
 
 
 def map_entries(site):

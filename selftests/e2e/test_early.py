@@ -11,6 +11,8 @@ from http1 import head_of, tls_context
 from manifests import ingress, rule
 from world import NODE4, NODE6, poll, run
 
+pytestmark = pytest.mark.mode("early")
+
 CONNECTIONS = 10000
 PLAIN_PORT = 8099  # a listener of the kernel's own, beside sluice
 
@@ -56,13 +58,14 @@ def check_owners(site, before, wanted):
 
 def test_ten_thousand_connections_are_born_where_their_host_lives(early, capsys):
     """To 100 hosts from eight sources, of each family. A frame that veth loses comes again, so counts of packets
-    have no upper bound; counts of connections are exact."""
+    have no upper bound; counts of connections are exact. Clients close first: else one might use a port again that
+    the node has in TIME_WAIT, and the SYN would be the kernel's to answer."""
     sources = add_sources(early)
     for family in (4, 6):
         counted, node, client = (Change(totals, early), Change(tcp_counters, early.world.node),
                                  Change(tcp_counters, early.world.client))
         before = set(flows_in_kernel(early))
-        crowd = Crowd(early, family, sources[family], connections=CONNECTIONS).run()
+        crowd = Crowd(early, family, sources[family], connections=CONNECTIONS, closes_first=True).run()
         settle_connections(early)
         counted.end(), node.end(), client.end()
         show(capsys, f"IPv{family}: {crowd.answers} of {crowd.connections} connections to {HOSTS} hosts answered; "
@@ -71,17 +74,17 @@ def test_ten_thousand_connections_are_born_where_their_host_lives(early, capsys)
         assert (crowd.answers, crowd.failed) == (CONNECTIONS, {})
         # Each was answered by XDP, made from its first payload, and accepted by a worker that kept it.
         assert counted["connections_accepted"] == CONNECTIONS
-        assert counted["connections_handed_off"] == 0
+        assert counted["connections_handed_off"] == 0, counted.shown()
         assert counted["flow_created"] == CONNECTIONS
         for at_least in ("answer_syn", "host_exact", "early_first", "admit_socket", "select_local"):
-            assert counted[at_least] >= CONNECTIONS, at_least
-        for none in ("select_other", "select_kernel", "admit_failed", "early_no_host", "pass_syn_plain", "pass_syn_known",
+            assert counted[at_least] >= CONNECTIONS, f"{at_least}: {counted.shown()}"
+        for none in ("select_other", "select_kernel", "admit_failed", "early_no_host", "pass_syn_plain", "pass_syn_known", "pass_flow_ended",
                      "pass_no_worker", "pass_checksum", "steer_failed", "flow_refused", "drop_flow_refused"):
-            assert counted[none] == 0, (none, counted.shown())
+            assert counted[none] == 0, f"{none}: {counted.shown()}"
         assert counted["steer_redirect"] > 0, "some came in on a CPU that is not their worker's"
         # Nobody reset anything, but for what was sent a second time when the first had closed the connection.
         for none in ("EstabResets", "AttemptFails"):
-            assert node[none] == client[none] == 0, (node.shown(), client.shown())
+            assert node[none] == client[none] == 0, f"{node.shown()}; {client.shown()}"
         assert node["OutRsts"] + client["OutRsts"] <= node["RetransSegs"] + client["RetransSegs"]
         check_owners(early, before, CONNECTIONS)
         assert len(crowd.handshakes) == 1, crowd.handshakes
@@ -143,7 +146,7 @@ def test_handshake_is_the_kernels_own(early, address):
     plain.close()
     assert seen[0] == seen[1]
     assert seen[0][0]["options"] & 7 == 7 and seen[0][0]["snd_wscale"] and seen[0][0]["rcv_wscale"]
-    assert before.end()["admit_socket"] == 1
+    assert before.end()["admit_socket"] >= 1
 
 
 def test_tls_is_dispatched_by_its_server_name(early):

@@ -14,6 +14,8 @@ from crowd import (Change, Crowd, add_sources, flood, half_open, many_hosts, map
                    settle_connections, totals)
 from site_of_test import Site
 
+pytestmark = pytest.mark.mode("early")
+
 FRAMES, CLIENTS = 100000, 200
 LONG = bool(os.environ.get("E2E_LONG"))  # all floods are as large as that of SYNs, and more are compared
 ENOUGH = 1000  # of the frames arrived
@@ -130,7 +132,7 @@ def test_flood_costs_nothing_and_two_hundred_clients_go_on(besieged, capsys, of)
     assert all(count <= allowed.get(name, 0) for name, count in ordeal.new_entries.items()), ordeal.new_entries
     assert ordeal.growth_kib < GROWTH_KIB
     for none in ("admit_failed", "flow_refused", "drop_flow_refused"):
-        assert counted[none] == 0, (none, counted.shown())
+        assert counted[none] == 0, f"{none}: {counted.shown()}"
 
 
 def test_the_same_floods_without_the_datapath(start_site, capsys):

@@ -18,6 +18,8 @@ from manifests import ingress, rule, service, slice_of
 from site_of_test import Site
 from world import E2E, NODE4, NODE6, run
 
+pytestmark = pytest.mark.mode("early")
+
 HOST = "interop.test"
 ENDPOINT = "10.200.255.1"  # the same for both
 WHO = "/?unnumbered=1"  # says who answered, and what arrived

@@ -4,6 +4,8 @@ it. Each restart of the agent puts programs that were loaded anew into the links
 import os
 import signal
 
+import pytest
+
 from crowd import Crowd, add_sources, many_hosts, totals
 from manifests import ingress, rule
 from product import Sluice
@@ -11,6 +13,8 @@ from test_changes import proxy_pid
 from test_lifecycle import detach, xdp_program
 from test_upgrade import agent_pid, upgrade
 from world import poll
+
+pytestmark = pytest.mark.mode("early")
 
 CLIENTS = 50
 

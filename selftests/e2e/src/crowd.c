@@ -69,7 +69,7 @@ static struct {
 	const char *domain;
 	uint64_t hosts, connections, at_once;
 	int requests;
-	bool is_until_eof;
+	bool is_until_eof, closes_first;
 } wanted = { .hosts = 1, .connections = 1, .at_once = 1, .requests = 1 };
 
 static struct client *clients;
@@ -144,7 +144,7 @@ static void begin(struct client *client)
 	*client = (struct client){ .number = started++,
 				   .began_ms = now_ms(),
 				   .requests_left = wanted.requests };
-	client->closes_last = client->number % 2;
+	client->closes_last = client->number % 2 && !wanted.closes_first;
 	client->fd = open_socket(client);
 	open_count++;
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event))
@@ -374,6 +374,7 @@ static void take_options(int argc, char **argv)
 		{ "at-once", required_argument, NULL, 'a' },
 		{ "requests", required_argument, NULL, 'r' },
 		{ "until-eof", no_argument, NULL, 'e' },
+		{ "closes-first", no_argument, NULL, 'f' },
 		{ 0 },
 	};
 	unsigned long port = 80;
@@ -409,6 +410,9 @@ static void take_options(int argc, char **argv)
 			break;
 		case 'e':
 			wanted.is_until_eof = true;
+			break;
+		case 'f':
+			wanted.closes_first = true;
 			break;
 		default:
 			exit(2);
