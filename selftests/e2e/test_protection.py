@@ -16,12 +16,17 @@ from world import CLIENT4, CLIENT4_OTHER, CLIENT6, NODE4, NODE6, poll
 PATIENCE = 1.5  # how long a client that is to get nothing waits for it
 
 
-def is_served(site, host="shop.test", scheme="http", source=CLIENT4, address=NODE4):
+def is_served(site, host="shop.test", scheme="http", source=CLIENT4, address=NODE4, patience=PATIENCE):
     """True where an answer comes, False where the connection ends without one, or nothing comes."""
     try:
-        return site.get(host, scheme=scheme, source=source, address=address, timeout=PATIENCE).status > 0
+        return site.get(host, scheme=scheme, source=source, address=address, timeout=patience).status > 0
     except (Closed, OSError):
         return False
+
+
+def serves(site, *arguments, **options):
+    """The same for a client that is to get an answer: however busy the machine is."""
+    return is_served(site, *arguments, patience=30, **options)
 
 
 def metric(site, name):
@@ -60,7 +65,7 @@ def start_shop(request, start_site):
 
 def test_deny_list_follows_its_file(start_shop):
     site = start_shop("--denylist", "LIST", lines=(f"{CLIENT4_OTHER}/32 # not this one", "fd77:ffff::/32"))
-    assert is_served(site) and is_served(site, scheme="https") and is_served(site, source=CLIENT6, address=NODE6)
+    assert serves(site) and serves(site, scheme="https") and serves(site, source=CLIENT6, address=NODE6)
     assert not is_served(site, source=CLIENT4_OTHER)
     assert not is_served(site, scheme="https", source=CLIENT4_OTHER)
     assert dropped(site, "denied") >= 2
@@ -71,12 +76,13 @@ def test_deny_list_follows_its_file(start_shop):
     with site.connect(source=CLIENT4) as living, site.connect(source=CLIENT6, address=NODE6) as other:
         assert living.get("shop.test").status == 200 and other.get("shop.test").status == 200
         write(site.list, "10.77.1.2")
-        poll("the other one served", lambda: is_served(site, source=CLIENT4_OTHER))
-        assert not is_served(site)
-        assert not gets_answer(living), "what was there of a denied source ends, too"
+        poll("the other one served", lambda: is_served(site, source=CLIENT4_OTHER), 30)
+        # One worker may have taken the list up before the other.
+        poll("this one denied", lambda: not is_served(site), 30)
+        poll("what was there of a denied source ends, too", lambda: not gets_answer(living), 30)
         assert other.get("shop.test").status == 200, "and nothing else"
     write(site.list)
-    poll("an empty list denies nobody", lambda: is_served(site))
+    poll("an empty list denies nobody", lambda: is_served(site), 30)
 
 
 def test_samples_of_drops_name_the_rule(start_shop):
@@ -119,43 +125,43 @@ def test_bad_line_is_named_and_left_out_alone(start_shop):
     site = start_shop("--denylist", "LIST", lines=("10.77.1.0/33", f"{CLIENT4_OTHER}", "somewhere"))
     assert any(f"{site.list}:1: '10.77.1.0/33' is no network" in line for line in site.sluice.log)
     assert any(f"{site.list}:3: 'somewhere' is no network" in line for line in site.sluice.log)
-    assert is_served(site) and not is_served(site, source=CLIENT4_OTHER)
+    assert serves(site) and not is_served(site, source=CLIENT4_OTHER)
     seen = len(site.sluice.log)
     os.remove(site.list)
     site.sluice.process.send_signal(signal.SIGHUP)
     site.sluice.wait_for(rf"that list stays as it was: .*cannot read '{site.list}'", after=seen)
-    assert is_served(site) and not is_served(site, source=CLIENT4_OTHER)
+    assert serves(site) and not is_served(site, source=CLIENT4_OTHER)
 
 
 def test_allow_list_is_of_one_listener(start_shop):
     site = start_shop("--allow-sources", f"https={CLIENT4}/32,LIST", lines=(CLIENT6,))
-    assert is_served(site, scheme="https")
-    assert is_served(site, scheme="https", source=CLIENT6, address=NODE6)
+    assert serves(site, scheme="https")
+    assert serves(site, scheme="https", source=CLIENT6, address=NODE6)
     assert not is_served(site, scheme="https", source=CLIENT4_OTHER)
-    assert is_served(site, source=CLIENT4_OTHER), "http is for everybody"
+    assert serves(site, source=CLIENT4_OTHER), "http is for everybody"
     assert dropped(site, "not_allowed") >= 1
 
 
 def test_unknown_hosts_are_dropped(start_shop):
     wild = ingress("wild", rule("*.wild.test", ("/", "Prefix", "shop")))
     site = start_shop("--unknown-hosts", "drop", objects=(wild,))
-    assert is_served(site) and is_served(site, "SHOP.test.") and is_served(site, scheme="https")
-    assert is_served(site, "a.wild.test") and not is_served(site, "a.b.wild.test")
+    assert serves(site) and serves(site, "SHOP.test.") and serves(site, scheme="https")
+    assert serves(site, "a.wild.test") and not is_served(site, "a.b.wild.test")
     assert not is_served(site, "nobody.test") and not is_served(site, "nobody.test", "https")
     assert dropped(site, "host_unknown") >= 3
     with site.connect(source=CLIENT4) as connection:
         assert connection.get("shop.test").status == 200
         assert connection.get("nobody.test").status == 404, "a later request does not end what others use"
     site.manifests.write("later.yaml", ingress("later", rule("nobody.test", ("/", "Prefix", "shop"))))
-    poll("somebody now", lambda: is_served(site, "nobody.test"))
+    poll("somebody now", lambda: is_served(site, "nobody.test"), 30)
 
 
 def test_default_backend_knows_every_host(start_shop):
     site = start_shop("--unknown-hosts", "drop")
     assert not is_served(site, "nobody.test")
     site.manifests.write("default.yaml", ingress("rest", default="shop"))
-    poll("everybody now", lambda: is_served(site, "nobody.test"))
-    assert is_served(site, "nobody.test", "https")
+    poll("everybody now", lambda: is_served(site, "nobody.test"), 30)
+    poll("by every worker", lambda: is_served(site, "nobody.test", "https"), 30)
     site.manifests.remove("default.yaml")
     poll("nobody again", lambda: not is_served(site, "nobody.test"))
 
@@ -170,19 +176,19 @@ def test_lists_of_the_config_follow_sighup(start_site):
     assert status["source_rate_per_s"] == 1000
     if not status["rates_in_force"]:
         assert any("source-rate is not in force" in line for line in site.sluice.log)
-    assert is_served(site)
+    assert serves(site)
     for lines, wanted in (((f"denylist: [{CLIENT4}]",), False), (("log-level: info",), True),
                           (("allow-sources: http=192.0.2.0/24",), False), (("source-rate: off",), True)):
         seen = len(site.sluice.log)
         write(path, *lines)
         site.sluice.process.send_signal(signal.SIGHUP)
         site.sluice.wait_for("SIGHUP: the configuration is read again", after=seen)
-        poll(f"{lines} in force", lambda wanted=wanted: is_served(site) == wanted)
+        poll(f"{lines} in force", lambda wanted=wanted: is_served(site) == wanted, 30)
     seen = len(site.sluice.log)
     write(path, "denylist: 10.0.0.0/40")
     site.sluice.process.send_signal(signal.SIGHUP)
     site.sluice.wait_for("SIGHUP: nothing is changed: .*denylist: '10.0.0.0/40' is neither a network", after=seen)
-    assert is_served(site)
+    poll("as before", lambda: is_served(site), 30)
 
 
 def test_list_that_is_not_there_is_no_start(start_site):
@@ -199,7 +205,7 @@ def test_a_new_proxy_has_the_lists_before_it_accepts(start_site):
     before = site.sluice.json("status")["proxy_pid"]
     os.kill(before, signal.SIGKILL)
     poll("another proxy", lambda: site.sluice.json("status")["proxy_pid"] not in (0, before))
-    poll("it serves", lambda: is_served(site, "nobody.test"))
+    poll("it serves", lambda: is_served(site, "nobody.test"), 30)
     assert not is_served(site, source=CLIENT4_OTHER)
 
 
@@ -225,7 +231,7 @@ def test_rate_of_a_host_is_seen(start_site, xdp):
     poll("a connection over the rate", limited, 60)
     assert shop()["rate"] == "1/s, burst 2" and shop()["dispatched"] > 0
     assert dropped(site, "host_rate") > 0
-    assert all(is_served(site, "free.test") for _ in range(10)), "another host has no rate"
+    assert all(serves(site, "free.test") for _ in range(10)), "another host has no rate"
 
 
 @pytest.mark.parametrize("xdp", XDP_MODES)
@@ -237,5 +243,5 @@ def test_rate_of_a_source_is_seen(start_site, xdp):
         return dropped(site, "source_rate") > 0
 
     poll("a connection over the rate", limited, 60)
-    assert is_served(site, "nobody.test"), "another source has a rate of its own"
+    assert serves(site, "nobody.test"), "another source has a rate of its own"
     assert "source rate" in site.sluice.ctl("status") and "1 connections a second, burst 2" in site.sluice.ctl("status")
