@@ -72,7 +72,7 @@ class Besieged:
         settle_connections(site)
 
     def clients(self, **more):
-        return Crowd(self.site, 4, self.sources, at_once=CLIENTS, requests=3, **more)
+        return Crowd(self.site, 4, self.sources, at_once=CLIENTS, requests=3, closes_first=True, **more)
 
 
 class Ordeal:
@@ -126,7 +126,7 @@ def test_flood_costs_nothing_and_two_hundred_clients_go_on(besieged, capsys, of)
     assert verdicts(counted, of.counter) > ENOUGH, counted.shown()
     # The only sockets and entries are those of the clients.
     assert ordeal.half_open == ordeal.left_half_open == 0
-    assert counted["connections_accepted"] == counted["flow_created"] == crowd.connections
+    assert counted["flow_created"] <= counted["connections_accepted"] == crowd.connections
     allowed = {"flows": crowd.connections, "host_stats": 1,  # of all unknown hosts together
                "listeners": 8}  # they follow addresses, of which IPv6 finds some later
     assert all(count <= allowed.get(name, 0) for name, count in ordeal.new_entries.items()), ordeal.new_entries
