@@ -249,8 +249,8 @@ static void on_settled(struct loop_timer *timer)
 {
 	struct protection *protection = CONTAINER_OF(timer, struct protection, timer);
 
-	/* Other files of the same directories change as well. */
-	if (is_outdated(protection))
+	/* The maps are the next agent's where there is one. Other files change as well. */
+	if (!protection->agent->is_superseded && is_outdated(protection))
 		protection_reload(protection);
 }
 

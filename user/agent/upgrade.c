@@ -352,6 +352,7 @@ void upgrade_on_commit(struct upgrade *upgrade)
 	upgrade->state = UPGRADE_DONE;
 	loop_timer_clear(&agent->loop, &upgrade->timer);
 	agent->is_superseded = true;
+	drops_close(&agent->drops); /* the next agent shows them */
 	let_go(agent);
 	send_counters(upgrade->link, &agent->tally);
 	send_let_go(upgrade->link, agent);
