@@ -55,7 +55,7 @@ class ApiServer:
     def stop(self, number=signal.SIGTERM):
         if self.process:
             self.process.send_signal(number)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process.stdout.close()
             self.process = None
             self._local = threading.local()

@@ -35,7 +35,7 @@ class Driver:
             self._lines.clear()
             self.process.stdin.write(what + "\n")
             self.process.stdin.flush()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while ".\n" not in self._lines:
                 left = deadline - time.monotonic()
                 if left <= 0 or self.process.poll() is not None:

@@ -122,7 +122,7 @@ class Pod:
         assert self.site.api.request("PATCH", where, body, "application/strategic-merge-patch+json")[0] == 200
         return self
 
-    def wait_ended(self, seconds=20):
+    def wait_ended(self, seconds=60):
         """Both containers, with 0."""
         for one in (self.agent, self.proxy):
             assert one.process.wait(seconds) == 0, one.log[-20:]
