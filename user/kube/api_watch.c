@@ -73,6 +73,17 @@ static enum api_watch_state first_listing(const struct api_watch *watch)
 	return watch->has_no_stream_list ? API_WATCH_LISTING_PAGES : API_WATCH_LISTING_STREAM;
 }
 
+/*
+ * The server is there and has forgotten where a watch was: however long it was away, there is no
+ * more to wait for. One that forgets a list while it is read is another matter.
+ */
+static void on_forgotten(struct api_watch *watch)
+{
+	watch->resource_version[0] = '\0';
+	if (watch->state == API_WATCH_FOLLOWING)
+		watch->backoff_ms = API_BACKOFF_MIN_MS;
+}
+
 /* ---------------------------------------------------------------------- lists */
 
 static void forget_continue(struct api_watch *watch)
@@ -276,7 +287,7 @@ static void on_stream_end(struct api_watch *watch, const struct api_answer *answ
 
 	buf_reset(&watch->line);
 	if (watch->stream == API_STREAM_GONE) {
-		watch->resource_version[0] = '\0';
+		on_forgotten(watch);
 		back_off(watch, first_listing(watch));
 	} else if (was_listing) {
 		/* A server that ignores sendInitialEvents is silent after the last object. */
@@ -383,7 +394,7 @@ static void on_failure(struct api_watch *watch, const struct api_answer *answer)
 		return;
 	}
 	if (answer->status == 410) {
-		watch->resource_version[0] = '\0';
+		on_forgotten(watch);
 		forget_continue(watch);
 	} else if (answer->err.code == -EMSGSIZE && watch->page_items > 1) {
 		watch->page_items /= 2;
