@@ -15,7 +15,7 @@
 #include "compile/compile.h"
 #include "unit/compile/objects.h"
 
-enum { NAME_MAX_BYTES = 64, HOSTS_PER_NAMESPACE = 100, PATHS = 3 };
+enum { NAME_MAX_BYTES = 64, HOSTS_PER_NAMESPACE = 100, PATHS = 3, AGE_STEP = 7919, AGES = 86400 };
 
 struct size {
 	unsigned int ingresses, endpoints, rounds;
@@ -33,6 +33,7 @@ static void add_ingress(struct objects *objects, unsigned int i, unsigned int en
 	snprintf(host, sizeof(host), "app-%u.example.com", i);
 	snprintf(backend, sizeof(backend), "app-%u:80", i);
 	ingress = objects_ingress(objects, namespace, name);
+	ingress->created_s = i * AGE_STEP % AGES; /* age and name go different ways */
 	for (int p = 0; p < PATHS; p++)
 		objects_path(ingress, host, paths[p], OBJECT_PATH_PREFIX, backend);
 	objects_service(objects, namespace, name, "http:80");
