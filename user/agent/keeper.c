@@ -63,8 +63,9 @@ static int exit_code_of(int status)
 }
 
 /*
- * Buries whoever ended. True when the agent in charge was among them, or nobody is left: then
- * *@exit_code is what it said.
+ * Buries whoever ended. True when the agent in charge failed, or nobody is left: then *@exit_code
+ * is what it said. One that ended well may have let go of its place a moment before the next one
+ * has written that it is there.
  */
 static bool bury(const char *run_dir, int *in_charge, int *exit_code)
 {
@@ -75,7 +76,8 @@ static bool bury(const char *run_dir, int *in_charge, int *exit_code)
 		if (pid != *in_charge)
 			continue;
 		*exit_code = exit_code_of(status);
-		return true;
+		if (*exit_code)
+			return true;
 	}
 	return pid < 0 && errno == ECHILD;
 }
