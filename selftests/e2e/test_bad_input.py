@@ -7,6 +7,7 @@ import time
 import pytest
 
 from manifests import fresh_address, ingress, rule, service, slice_of
+from world import poll
 
 GOOD = "good.bad-input.test"
 
@@ -101,10 +102,10 @@ def test_bad_manifest_is_named_and_the_rest_is_served(served, name):
     before = len(served.sluice.log)
     served.manifests.write_text(file, text)
     served.settle()
-    said = [one for one in served.sluice.log[before:] if file in one]
     lines = [line_with(text, at)] if words else range(1, text.count("\n") + 2)
-    assert any(is_named(said, file, line, words) for line in lines), \
-        f"no line with {file}:{lines} and {words} among:\n" + "\n".join(served.sluice.log[before:])
+    # What was said may still be on its way to us when it is in force.
+    poll(f"a line with {file}:{lines} and {words}",
+         lambda: any(is_named(served.sluice.log[before:], file, line, words) for line in lines))
     assert served.backends.answered(served.get(GOOD)) == "good"
     # The same is there for who looks later, and goes with its cause.
     assert file in served.sluice.ctl("routes", "--conflicts")
@@ -156,8 +157,7 @@ def test_certificate_that_does_not_fit_its_key_is_named(served):
     served.apply("pair.yaml", served.authority.secret("mixed-up", pair=(one[0], two[1])),
                  ingress("mixed-up", rule("mixed-up.test", ("/", "Prefix", "good")),
                          tls=[("mixed-up", "mixed-up.test")]))
-    said = "\n".join(served.sluice.log[before:])
-    assert "pair.yaml" in said and "Secret default/mixed-up" in said and "key" in said
+    served.sluice.wait_for(r"Secret default/mixed-up .*pair\.yaml.*key", after=before)
     assert served.get("mixed-up.test", scheme="https").status in (200, 421)
     assert served.get(GOOD).status == 200
     served.remove("pair.yaml")
@@ -169,8 +169,7 @@ def test_certificate_that_is_none_is_named(served, crt, key):
     before = len(served.sluice.log)
     served.apply("none.yaml", served.authority.secret("none", pair=(pair[0] if crt is None else crt, key)),
                  ingress("none", rule("none.test", ("/", "Prefix", "good")), tls=[("none", "none.test")]))
-    said = "\n".join(served.sluice.log[before:])
-    assert "none.yaml" in said and "default/none" in said
+    served.sluice.wait_for(r"default/none .*none\.yaml", after=before)
     assert served.get(GOOD).status == 200
     served.remove("none.yaml")
 
