@@ -139,6 +139,9 @@ struct range_value {
 /* The key of the entry for every host that has none of its own. No name hashes to it. */
 #define HOST_HASH_CATCH_ALL 0
 
+/* The host_id of what has no known host. */
+#define HOST_ID_NONE 0
+
 enum __attribute__((packed)) host_policy {
 	HOST_POLICY_STEER = 0, /* to a worker of the set */
 	HOST_POLICY_PASS = 1,  /* to the stack, wherever it came in */

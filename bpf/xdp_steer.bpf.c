@@ -320,7 +320,7 @@ static __always_inline enum verdict dispatch_unread(struct steering *s, __u64 *c
 	if (!is_early)
 		return pass(counter);
 	count(&s->stats->early_no_host);
-	return dispatch_to(s, choose_any(s->packet), 0, is_early);
+	return dispatch_to(s, choose_any(s->packet), HOST_ID_NONE, is_early);
 }
 
 static __always_inline enum verdict dispatch_by_host(struct xdp_md *ctx, struct steering *s,

@@ -56,20 +56,21 @@ struct compiler *compiler_new(const struct compile_options *options)
 	arena_init(&compiler->arena, 0);
 	copy_options(compiler, options);
 	random_bytes(&compiler->hash_key, sizeof(compiler->hash_key));
-	ids_init(&compiler->backend_ids, compiler->hash_key, ENDPOINTS_BACKEND_ID_LIMIT,
+	ids_init(&compiler->backend_ids, compiler->hash_key, 0, ENDPOINTS_BACKEND_ID_LIMIT,
 		 COMPILE_ID_KEPT_GENERATIONS);
-	ids_init(&compiler->endpoint_ids, compiler->hash_key, ENDPOINTS_ENDPOINT_ID_LIMIT,
+	ids_init(&compiler->endpoint_ids, compiler->hash_key, 0, ENDPOINTS_ENDPOINT_ID_LIMIT,
 		 COMPILE_ID_KEPT_GENERATIONS);
-	ids_init(&compiler->host_ids, compiler->hash_key, HOST_ID_LIMIT,
+	ids_init(&compiler->host_ids, compiler->hash_key, HOST_ID_NONE + 1, HOST_ID_LIMIT,
 		 COMPILE_ID_KEPT_GENERATIONS);
-	ids_init(&compiler->host_names, compiler->hash_key, IDS_NONE, COMPILE_ID_KEPT_GENERATIONS);
+	ids_init(&compiler->host_names, compiler->hash_key, 0, IDS_NONE,
+		 COMPILE_ID_KEPT_GENERATIONS);
 	arena_init(&compiler->texts, TEXTS_CHUNK_BYTES);
 	compiler->now = &compiler->compiled[0];
 	compiler->before = &compiler->compiled[1];
 	model_init(&compiler->now->model);
 	model_init(&compiler->before->model);
 	compiler->image_writer = image_writer_new(0, options->table_key);
-	ids_init(&compiler->service_names, compiler->hash_key, IDS_NONE, 0);
+	ids_init(&compiler->service_names, compiler->hash_key, 0, IDS_NONE, 0);
 	buf_init(&compiler->name, 0);
 	return compiler;
 }

@@ -529,7 +529,7 @@ void endpoints_forget(struct compiler *compiler)
 	compiler->known_services.len = 0;
 	compiler->backend_members.len = 0;
 	ids_release(&compiler->service_names);
-	ids_init(&compiler->service_names, compiler->hash_key, IDS_NONE, 0);
+	ids_init(&compiler->service_names, compiler->hash_key, 0, IDS_NONE, 0);
 	ids_begin(&compiler->service_names);
 }
 

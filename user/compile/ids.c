@@ -6,17 +6,20 @@
 
 /*
  * A gap between adopted ids is an entry without a name: nobody finds it, and it is swept like any
- * other that is not used.
+ * other that is not used. Those before the first id are of no generation, and never swept.
  */
 
 /* Unused ids are looked for once in so many generations: the look is a walk over all. */
 enum { IDS_GENERATIONS_A_SWEEP = 16 };
 
-void ids_init(struct ids *ids, struct siphash_key key, uint32_t limit, uint32_t kept_generations)
+void ids_init(struct ids *ids, struct siphash_key key, uint32_t first, uint32_t limit,
+	      uint32_t kept_generations)
 {
 	*ids = (struct ids){
 		.key = key, .limit = limit, .kept_generations = kept_generations, .generation = 1
 	};
+	for (uint32_t id = 0; id < first; id++)
+		*vec_push(&ids->entries) = (struct ids_entry){ 0 };
 }
 
 static bool is_long(const struct ids_entry *entry)

@@ -49,7 +49,9 @@ struct ids {
 	uint32_t kept_generations;
 };
 
-void ids_init(struct ids *ids, struct siphash_key key, uint32_t limit, uint32_t kept_generations);
+/* Ids are from @first to @limit - 1. */
+void ids_init(struct ids *ids, struct siphash_key key, uint32_t first, uint32_t limit,
+	      uint32_t kept_generations);
 void ids_release(struct ids *ids);
 
 void ids_begin(struct ids *ids);

@@ -31,7 +31,7 @@ static void test_names_keep_ids(void **state)
 	struct ids ids;
 
 	(void)state;
-	ids_init(&ids, key, LIMIT, KEPT);
+	ids_init(&ids, key, 0, LIMIT, KEPT);
 	use(&ids, "a b c");
 	use(&ids, "c b");
 	assert_int_equal(ids_get(&ids, STR("a")), 0);
@@ -47,7 +47,7 @@ static void test_long_names(void **state)
 	struct ids ids;
 
 	(void)state;
-	ids_init(&ids, key, LIMIT, KEPT);
+	ids_init(&ids, key, 0, LIMIT, KEPT);
 	ids_begin(&ids);
 	memset(name, 'x', sizeof(name));
 	/* Each is the beginning of the next, on both sides of what an entry holds itself. */
@@ -64,7 +64,7 @@ static void test_unused_ids_come_back(void **state)
 	struct ids ids;
 
 	(void)state;
-	ids_init(&ids, key, LIMIT, KEPT);
+	ids_init(&ids, key, 0, LIMIT, KEPT);
 	use(&ids, "old kept");
 	for (int i = 0; i < KEPT - 1; i++)
 		use(&ids, "kept");
@@ -80,12 +80,30 @@ static void test_unused_ids_come_back(void **state)
 	ids_release(&ids);
 }
 
+/* Ids below the first are nobody's, however long ago they were not used. */
+static void test_begins_at_the_first(void **state)
+{
+	struct ids ids;
+
+	(void)state;
+	ids_init(&ids, key, 1, 4, KEPT);
+	use(&ids, "old kept");
+	assert_int_equal(ids_find(&ids, STR("old")), 1);
+	for (int i = 0; i < 2 * SWEEP; i++)
+		use(&ids, "kept");
+	assert_int_equal(ids_get(&ids, STR("new")), 1);
+	assert_int_equal(ids_get(&ids, STR("kept")), 2);
+	assert_int_equal(ids_get(&ids, STR("last")), 3);
+	assert_int_equal(ids_get(&ids, STR("none")), IDS_NONE);
+	ids_release(&ids);
+}
+
 static void test_all_taken(void **state)
 {
 	struct ids ids;
 
 	(void)state;
-	ids_init(&ids, key, 2, KEPT);
+	ids_init(&ids, key, 0, 2, KEPT);
 	ids_begin(&ids);
 	assert_int_equal(ids_get(&ids, STR("a")), 0);
 	assert_int_equal(ids_get(&ids, STR("b")), 1);
@@ -100,7 +118,7 @@ static void test_adopted(void **state)
 	struct ids ids;
 
 	(void)state;
-	ids_init(&ids, key, LIMIT, KEPT);
+	ids_init(&ids, key, 0, LIMIT, KEPT);
 	assert_int_equal(ids_adopt(&ids, STR("five"), 5), 0);
 	assert_int_equal(ids_adopt(&ids, STR("two"), 2), 0);
 	assert_int_equal(ids_adopt(&ids, STR("two"), 3), -EEXIST);
@@ -125,7 +143,7 @@ static void test_many(void **state)
 	char name[16];
 
 	(void)state;
-	ids_init(&ids, key, MANY, KEPT);
+	ids_init(&ids, key, 0, MANY, KEPT);
 	for (int round = 0; round < 3; round++) {
 		ids_begin(&ids);
 		for (uint32_t i = 0; i < MANY; i++) {
@@ -143,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_names_keep_ids),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_unused_ids_come_back),
+		cmocka_unit_test(test_begins_at_the_first),
 		cmocka_unit_test(test_all_taken),
 		cmocka_unit_test(test_adopted),
 		cmocka_unit_test(test_many),
