@@ -309,6 +309,8 @@ void worker_release(struct worker *worker)
 	conn_close_all(worker);
 	upstream_close_all(worker);
 	worker->loop.on_wake = NULL;
+	/* Here another thread turns the loop, and its CPU time is not the worker's. */
+	loop_timer_clear(&worker->loop, &worker->heartbeat);
 	loop_turn(&worker->loop, 0); /* what was closed goes back to its pool */
 	mailbox_release(&worker->mailbox);
 	reset_levels(worker->counters);
@@ -372,5 +374,6 @@ void *worker_thread(void *arg)
 	pin(worker);
 	on_wake(&worker->loop); /* what was published before the thread ran */
 	loop_run(&worker->loop);
+	counter_add(&worker->counters->worker_cpu_us, take_cpu_us(worker));
 	return NULL;
 }

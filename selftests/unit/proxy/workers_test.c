@@ -361,6 +361,30 @@ static void test_access_log(void **state)
 	endpoint_stop(&server);
 }
 
+/* --------------------------------------------------------------------- the end */
+
+/* Who releases a worker has used less CPU time than the worker's thread had. */
+static void test_cpu_time_never_goes_back(void **state)
+{
+	struct worker *worker;
+	uint64_t used_us;
+
+	(void)state;
+	site_init(&site, 1);
+	site_make_workers(&site);
+	site_start(&site);
+	workers_stop(&site.workers);
+	worker = site.workers.at[0];
+	worker->cpu_us = UINT64_MAX / 2;
+	counter_set(&site.counters[0].worker_cpu_us, worker->cpu_us);
+	loop_timer_set(&worker->loop, &worker->heartbeat, 0);
+	usleep(3 * LOOP_TICK_MS * 1000); /* it is due */
+	used_us = counter_read(&site.counters[0].worker_cpu_us);
+	workers_release(&site.workers);
+	assert_int_equal(counter_read(&site.counters[0].worker_cpu_us), used_us);
+	site_release(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_idle_connections_make_way),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_access_log),
+		cmocka_unit_test(test_cpu_time_never_goes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
