@@ -288,6 +288,24 @@ def test_agent_alone_is_upgraded_and_its_proxy_stays(start_site, capsys):
     assert agent.stop() == 0
 
 
+def test_who_has_asked_the_agent_before_gets_its_answer(start_site):
+    """A scraper whose connection the agent took on its last moment, and whose request comes later."""
+    site = start_site(start=False)
+    served(site)
+    agent = site.make_sluice("--grace", str(GRACE), command="agent")
+    proxy = type(agent)(site.world, command="proxy").start(ready=None)
+    site.sluice = agent.start()
+    site.settle()
+    with Connection(site.world.node, *ADMIN) as slow:
+        slow.send(b"GET /metrics HTTP/1.1\r\n")
+        with Connection(site.world.node, *ADMIN) as later:
+            assert later.get("admin", "/metrics").status == 200  # so the one before it was taken, too
+        upgrade(site)
+        slow.send(b"Host: admin\r\n\r\n")
+        assert b" 200 " in slow.until(b"\r\n\r\n").split(b"\r\n")[0]
+    assert proxy.process.poll() is None
+
+
 def test_proxy_that_is_told_to_end_waits_for_the_one_beside_it(start_site, capsys):
     site = start_site(start=False)
     served(site)

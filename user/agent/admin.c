@@ -268,6 +268,7 @@ static void close_conn(struct admin_conn *conn)
 	loop_unwatch(loop, &conn->watch);
 	close(conn->watch.fd);
 	conn->watch.fd = -1;
+	agent_on_admin_answered(conn->admin->agent);
 	conn->free_task.run = free_conn;
 	loop_defer(loop, &conn->free_task);
 }

@@ -97,5 +97,7 @@ void agent_fail(struct agent *agent, const char *why);
 
 /* A proxy is gone: by itself, or because it was told to drain. */
 void agent_on_proxy_gone(struct agent *agent);
+/* A connection of the admin server has ended. */
+void agent_on_admin_answered(struct agent *agent);
 
 #endif

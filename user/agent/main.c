@@ -169,15 +169,29 @@ static void stop(struct agent *agent, int exit_code)
 	loop_stop(&agent->loop);
 }
 
-void agent_on_proxy_gone(struct agent *agent)
+static void end_if_drained(struct agent *agent)
 {
-	reconcile_on_settled(&agent->reconcile);
 	if (!agent->is_draining || links_has_proxy(&agent->links) ||
 	    supervise_is_running(&agent->supervise))
+		return;
+	/* The next agent answers who asks from now on, but not who has asked this one. */
+	if (agent->is_superseded && agent->admin.connection_count > 0)
 		return;
 	/* An agent that was told to drain, but not to end, stays and says so. */
 	if (agent->options->command == COMMAND_RUN || agent->is_superseded)
 		stop(agent, 0);
+}
+
+void agent_on_proxy_gone(struct agent *agent)
+{
+	reconcile_on_settled(&agent->reconcile);
+	end_if_drained(agent);
+}
+
+void agent_on_admin_answered(struct agent *agent)
+{
+	if (agent->is_superseded)
+		end_if_drained(agent);
 }
 
 static void on_drain_due(struct loop_timer *timer)
