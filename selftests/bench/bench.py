@@ -25,16 +25,17 @@ import proxies  # noqa: E402
 import report  # noqa: E402
 from lab import CLIENT, Lab  # noqa: E402
 
+CROWD = "10.78.0.1/1024"  # who opens connections: so many addresses
 CERTIFICATES = 1000  # hosts with a certificate of their own, of the 10,000
 
 # name: (what it is, setup, kind of target, arguments of loadgen)
 SCENARIOS = {
     "keepalive": ("small keepalive requests, HTTP, 64 connections", "small", "http", ["-c", "64"]),
     "tls": ("small keepalive requests, TLS 1.3, 64 connections", "small", "https", ["-c", "64", "-S"]),
-    "connect": ("a TCP connection per request", "small", "http-close", ["-c", "64", "-K", "-g"]),
+    "connect": ("a TCP connection per request", "small", "http-close", ["-c", "64", "-K", "-g", "-s", CROWD]),
     "handshake": ("a TLS connection per request, full handshake", "small", "https-close",
-                  ["-c", "32", "-S", "-K", "-g"]),
-    "resume": ("a TLS connection per request, resumed", "small", "https-close", ["-c", "32", "-S", "-K", "-R", "-g"]),
+                  ["-c", "32", "-S", "-K", "-g", "-s", CROWD]),
+    "resume": ("a TLS connection per request, resumed", "small", "https-close", ["-c", "32", "-S", "-K", "-R", "-g", "-s", CROWD]),
     "bodies": ("1 MiB bodies, HTTP, 8 connections", "small", "http-big", ["-c", "8", "-p", "/big"]),
     "bodies-tls": ("1 MiB bodies, TLS, 8 connections", "small", "https-big", ["-c", "8", "-S", "-p", "/big"]),
     "one-of-10000": ("10,000 hosts are loaded, one is asked", "large", "http",

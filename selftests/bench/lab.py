@@ -17,6 +17,7 @@ import time
 
 CLIENT, PROXY, ENDPOINTS = (f"sluice-bench-{n}-{os.getpid()}" for n in ("c", "p", "e"))
 PROXY_IP, ENDPOINT_IP = "10.77.1.1", "10.77.2.2"
+SOURCES = "10.78.0.0/16"  # clients, too
 CLIENT_DEVICE, PROXY_DEVICE = "client0", "proxy0"
 CLONE_NEWNET = 0x40000000
 FILES_MAX = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -117,6 +118,8 @@ class Lab:
             run(f"ip -n {name} link set {device} up")
         # XDP passes packets whose checksum is yet to be made; real networks have none, veth does.
         run(f"ip netns exec {CLIENT} ethtool -K {CLIENT_DEVICE} tx off")
+        run(f"ip -n {CLIENT} route add local {SOURCES} dev lo")
+        run(f"ip -n {PROXY} route add {SOURCES} via 10.77.1.2")
         run(f"ip -n {ENDPOINTS} route add local 10.200.0.0/16 dev lo")
         run(f"ip -n {PROXY} route add 10.200.0.0/16 via {ENDPOINT_IP}")
         for name in (CLIENT, PROXY, ENDPOINTS):

@@ -18,7 +18,7 @@ from lab import CLIENT, CLIENT_DEVICE, ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_I
 
 PATHS = ("/", "/api", "/static")
 SPREAD = 10000  # hosts
-BPF_DIR = f"/sys/fs/bpf/sluice-bench-{os.getpid()}"
+BPF_ROOT = f"/sys/fs/bpf/sluice-bench-{os.getpid()}"
 
 
 @dataclasses.dataclass
@@ -199,9 +199,13 @@ class Sluice(Proxy):
     def command(self):
         return [f"{self.lab.build}/sluice", "run", "--manifests", f"{self.dir}/manifests", "--http", self.http,
                 "--https", self.https, "--admin", f"127.0.0.1:{self.port_base + 5}", "--run-dir", f"{self.dir}/run",
-                "--bpf-dir", BPF_DIR, "--xdp", self.xdp, "--early-dispatch", self.early,
+                "--bpf-dir", self.bpf_dir(), "--xdp", self.xdp, "--early-dispatch", self.early,
                 "--interface", PROXY_DEVICE,
                 "--workers", str(self.setup.workers), "--access-log", "off", "--log-level", "warning"]
+
+    def bpf_dir(self):
+        """Two that share one would write into each other's maps."""
+        return f"{BPF_ROOT}-{self.port_base}"
 
     def add_host(self, host, routes):
         text = list(self.objects(host, routes))
@@ -211,7 +215,7 @@ class Sluice(Proxy):
 
     def stop(self):
         super().stop()
-        shutil.rmtree(BPF_DIR, ignore_errors=True)  # pins outlive who made them
+        shutil.rmtree(self.bpf_dir(), ignore_errors=True)  # pins outlive who made them
 
 
 class SluiceXdp(Sluice):

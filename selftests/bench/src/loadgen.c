@@ -86,6 +86,8 @@ struct options {
 	const char *host, *path, *list;
 	bool is_tls, is_closing_each, is_resuming, is_held, is_shuffled, is_graceful;
 	int rate;
+	struct in_addr first_source; /* 0: the kernel's choice */
+	uint32_t source_count;
 };
 
 static struct options options = {
@@ -201,6 +203,27 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1; /* taken */
 }
 
+/*
+ * Each connection from the next source. From one address alone the ports come back before the
+ * proxy's kernel has forgotten their last connections, which no crowd of clients does.
+ */
+static void choose_source(int fd)
+{
+	static uint32_t turn;
+	struct sockaddr_in source = { .sin_family = AF_INET };
+	int one = 1;
+
+	if (!options.source_count)
+		return;
+	source.sin_addr.s_addr =
+		htonl(ntohl(options.first_source.s_addr) + turn++ % options.source_count);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&source, sizeof(source)) < 0) {
+		perror("bind");
+		exit(1);
+	}
+}
+
 static void open_client(struct client *client)
 {
 	const struct sockaddr_in *target = &options.targets[client->id % options.target_count];
@@ -212,6 +235,7 @@ static void open_client(struct client *client)
 		exit(1);
 	}
 	setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	choose_source(client->fd);
 	client->request_count = 0;
 	if (is_measuring)
 		counts.connections++;
@@ -535,6 +559,7 @@ static void usage(void)
 	fputs("loadgen -t IP:PORT[,IP:PORT] [-c connections] [-d seconds] [-w warm seconds]\n"
 	      "        [-H host] [-p path] [-f file of 'host path' lines] [-x shuffle]\n"
 	      "        [-S TLS] [-R resume] [-K connection per request] [-g close politely]\n"
+	      "        [-s first source address/how many]\n"
 	      "        [-r requests per second] [-I open, ask once, hold until stdin ends]\n",
 	      stderr);
 	exit(2);
@@ -558,11 +583,24 @@ static void parse_targets(char *text)
 	}
 }
 
+/* "10.78.0.1/256": so many addresses from that one on. */
+static void parse_sources(char *text)
+{
+	char *slash = strchr(text, '/');
+
+	if (!slash)
+		usage();
+	*slash = 0;
+	options.source_count = (uint32_t)strtoul(slash + 1, NULL, 10);
+	if (inet_pton(AF_INET, text, &options.first_source) != 1 || !options.source_count)
+		usage();
+}
+
 static void parse_options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "t:c:d:w:H:p:f:SKRr:Ixg")) != -1) {
+	while ((option = getopt(argc, argv, "t:c:d:w:H:p:f:s:SKRr:Ixg")) != -1) {
 		switch (option) {
 		case 't':
 			parse_targets(optarg);
@@ -584,6 +622,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'f':
 			options.list = optarg;
+			break;
+		case 's':
+			parse_sources(optarg);
 			break;
 		case 'r':
 			options.rate = (int)strtol(optarg, NULL, 10);
