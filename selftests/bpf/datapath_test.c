@@ -276,6 +276,44 @@ static void follows_changed_options(void **state)
 	datapath_detach(datapath);
 }
 
+/* More than the map has room for. */
+static void add_many_addresses(void)
+{
+	const char *path = "/tmp/addresses";
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	for (uint32_t i = 0; i <= LISTENER_KEYS_MAX; i++)
+		fprintf(file, "address add 10.9.%u.%u/32 dev %s\n", i >> 8, i & 255, interfaces[0]);
+	fclose(file);
+	assert_int_equal(lab_command("ip", "-batch", path), 0);
+}
+
+/* Where a Service IP of IPVS is an address each, there are more of them than entries. */
+static void serves_with_more_addresses_than_entries(void **state)
+{
+	struct datapath_options wanted = options(XDP_MODE_NATIVE);
+	struct listener_key key = { .port = 80 }, *last = NULL;
+	struct listener_value value;
+	struct datapath *datapath;
+	int fd, count = 0;
+
+	(void)state;
+	add_many_addresses();
+	wanted.wants_early_dispatch = true;
+	datapath = open_with(&wanted);
+	fd = open_pin(datapath, "listeners");
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0); /* [::]:80 */
+	key.address[10] = key.address[11] = 0xff;
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
+	for (; bpf_map_get_next_key(fd, last, &key) == 0; count++)
+		last = &key;
+	assert_int_equal(count, LISTENER_KEYS_MAX);
+	close(fd);
+	datapath_detach(datapath);
+	assert_int_equal(lab_command("ip", "-4", "address", "flush", "dev", interfaces[0]), 0);
+}
+
 static void survives_an_interface_made_anew(void **state)
 {
 	struct datapath *datapath = open_mode(XDP_MODE_NATIVE);
@@ -711,6 +749,7 @@ int main(void)
 		cmocka_unit_test(refuses_wrong_options),
 		cmocka_unit_test(takes_over_what_is_pinned),
 		cmocka_unit_test(follows_changed_options),
+		cmocka_unit_test(serves_with_more_addresses_than_entries),
 		cmocka_unit_test(survives_an_interface_made_anew),
 		cmocka_unit_test(attaches_again_to_an_interface_made_anew),
 		cmocka_unit_test(stays_off_where_it_was_taken_off),

@@ -89,6 +89,7 @@ struct datapath {
 	size_t worker_count;
 	struct datapath_listener listeners[LISTENERS_MAX];
 	size_t listener_count;
+	size_t addresses_left_out; /* that map listeners has no room for, as it was last said */
 	struct host_hash_key hash_key;
 	int map_fds[MAP_COUNT]; /* -1: none */
 	int steer_fd;           /* programs; -1: none */

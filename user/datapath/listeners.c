@@ -16,6 +16,7 @@
 
 #include <bpf/bpf.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "datapath/internal.h"
 
@@ -26,6 +27,7 @@ struct entry {
 
 struct entries {
 	struct VEC(struct entry) list;
+	size_t left_out; /* addresses that the map has no room for */
 };
 
 bool listeners_is_every_address(const struct addr *addr)
@@ -52,7 +54,6 @@ static void add(struct entries *entries, const struct datapath_listener *listene
 	*vec_push(&entries->list) = entry;
 }
 
-/* The loopback's own are left out: nobody comes from outside to them. */
 static bool read_address(const struct ifaddrs *from, struct addr *addr)
 {
 	struct sockaddr_storage sa = { 0 };
@@ -85,26 +86,23 @@ static void add_each_address(const struct datapath *dp, struct entries *entries,
 	for (const struct ifaddrs *at = first; at; at = at->ifa_next) {
 		struct addr addr;
 
-		if (!read_address(at, &addr) || addr_is_v4(&addr) != addr_is_v4(&listener->addr) ||
-		    entries->list.len >= LISTENER_KEYS_MAX)
+		if (!read_address(at, &addr) || addr_is_v4(&addr) != addr_is_v4(&listener->addr))
 			continue;
 		addr.port = listener->addr.port;
 		if (has_listener_of_its_own(dp, &addr))
 			continue;
-		add(entries, listener, addr.ip, true);
+		if (entries->list.len < LISTENER_KEYS_MAX)
+			add(entries, listener, addr.ip, true);
+		else
+			entries->left_out++;
 	}
 }
 
+/* The listeners' own come first: without them nothing would find the listener. */
 static void list_entries(const struct datapath *dp, struct entries *entries)
 {
 	struct ifaddrs *first = NULL;
 
-	if (dp->wants_early_dispatch && getifaddrs(&first))
-		first = NULL;
-	for (size_t i = 0; i < dp->listener_count; i++)
-		if (!dp->listeners[i].is_range &&
-		    listeners_is_every_address(&dp->listeners[i].addr))
-			add_each_address(dp, entries, &dp->listeners[i], first);
 	for (size_t i = 0; i < dp->listener_count; i++) {
 		const struct datapath_listener *listener = &dp->listeners[i];
 		bool is_early = dp->wants_early_dispatch && !listener->is_range &&
@@ -112,8 +110,24 @@ static void list_entries(const struct datapath *dp, struct entries *entries)
 
 		add(entries, listener, listener->addr.ip, is_early);
 	}
+	if (dp->wants_early_dispatch && getifaddrs(&first))
+		first = NULL;
+	for (size_t i = 0; i < dp->listener_count; i++)
+		if (!dp->listeners[i].is_range &&
+		    listeners_is_every_address(&dp->listeners[i].addr))
+			add_each_address(dp, entries, &dp->listeners[i], first);
 	if (first)
 		freeifaddrs(first);
+}
+
+static void say_what_is_left_out(struct datapath *dp, size_t left_out)
+{
+	if (left_out && left_out != dp->addresses_left_out)
+		log_warning("datapath",
+			    "%zu addresses of this machine have no room in map 'listeners': "
+			    "there the kernel answers",
+			    left_out);
+	dp->addresses_left_out = left_out;
 }
 
 static bool is_wanted(const struct entries *entries, const struct listener_key *key)
@@ -146,6 +160,7 @@ int datapath_update_addresses(struct datapath *dp, struct err *err)
 	int code = 0;
 
 	list_entries(dp, &entries);
+	say_what_is_left_out(dp, entries.left_out);
 	remove_others(fd, &entries);
 	for (size_t i = 0; i < entries.list.len && code == 0; i++)
 		if (bpf_map_update_elem(fd, &entries.list.at[i].key, &entries.list.at[i].value,
