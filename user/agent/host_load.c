@@ -30,11 +30,27 @@ static int compare(const void *a, const void *b)
 	return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
+size_t host_load_join(struct hot_host_load *loads, size_t count)
+{
+	size_t kept = 0;
+
+	if (count == 0)
+		return 0;
+	for (size_t i = 1; i < count; i++) {
+		uint64_t both = (uint64_t)loads[kept].load_permille + loads[i].load_permille;
+
+		if (loads[i].hash == loads[kept].hash)
+			loads[kept].load_permille = both < UINT32_MAX ? (uint32_t)both : UINT32_MAX;
+		else
+			loads[++kept] = loads[i];
+	}
+	return kept + 1;
+}
+
 /* For now load_permille is a number of requests. */
 static void gather_requests(struct host_load *load)
 {
 	const struct agent *agent = load->agent;
-	size_t kept = 0;
 
 	load->loads.len = 0;
 	for (uint32_t i = 0; i < agent->worker_count * COUNTERS_HOSTS; i++) {
@@ -49,22 +65,18 @@ static void gather_requests(struct host_load *load)
 	if (load->loads.len == 0)
 		return;
 	qsort(load->loads.at, load->loads.len, sizeof(*load->loads.at), compare);
-	for (size_t i = 1; i < load->loads.len; i++) {
-		if (load->loads.at[i].hash == load->loads.at[kept].hash)
-			load->loads.at[kept].load_permille += load->loads.at[i].load_permille;
-		else
-			load->loads.at[++kept] = load->loads.at[i];
-	}
-	load->loads.len = kept + 1;
+	load->loads.len = host_load_join(load->loads.at, load->loads.len);
 }
 
-/* A host's part of all requests is its part of the time that the workers used. */
-static void weigh(struct host_load *load, uint64_t busy_permille, uint64_t requests)
+void host_load_weigh(struct hot_host_load *loads, size_t count, uint64_t busy_permille,
+		     uint64_t requests)
 {
-	for (size_t i = 0; i < load->loads.len; i++) {
-		struct hot_host_load *host = &load->loads.at[i];
+	for (size_t i = 0; i < count; i++) {
+		struct hot_host_load *host = &loads[i];
 		uint64_t all = requests > host->load_permille ? requests : host->load_permille;
 
+		if (all == 0)
+			continue;
 		host->load_permille = (uint32_t)(busy_permille * host->load_permille / all);
 	}
 }
@@ -77,8 +89,9 @@ static void measure(struct host_load *load, uint64_t now_ms)
 	uint64_t wall_us = (now_ms - load->seen_ms) * (NS_PER_MS / NS_PER_US);
 
 	gather_requests(load);
-	weigh(load, wall_us ? (cpu_us - load->seen_cpu_us) * 1000 / wall_us : 0,
-	      requests - load->seen_requests);
+	host_load_weigh(load->loads.at, load->loads.len,
+			wall_us ? (cpu_us - load->seen_cpu_us) * 1000 / wall_us : 0,
+			requests - load->seen_requests);
 	load->seen_ms = now_ms;
 	load->seen_requests = requests;
 	load->seen_cpu_us = cpu_us;

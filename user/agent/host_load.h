@@ -49,4 +49,15 @@ void host_load_tell(const struct host_load *load, struct compiler *compiler);
  */
 uint64_t host_load_take_slot(struct host_load_slot *seen, const struct counters_host *slot);
 
+/* What a proxy says it may say for harm: whatever the numbers are, these two end. */
+
+/* Makes one of those with the same hash, which stand side by side. Returns how many are left. */
+size_t host_load_join(struct hot_host_load *loads, size_t count);
+/*
+ * From numbers of requests, of @requests in all, to parts of @busy_permille: a host's part of all
+ * requests is its part of the time that the workers used.
+ */
+void host_load_weigh(struct hot_host_load *loads, size_t count, uint64_t busy_permille,
+		     uint64_t requests);
+
 #endif

@@ -371,7 +371,9 @@ void steering_beat_take(struct steering_beat *beat, uint64_t heartbeat_ms, uint6
 	uint64_t wall_us = (heartbeat_ms - beat->heartbeat_ms) * (NS_PER_MS / NS_PER_US);
 	uint64_t permille;
 
-	if (heartbeat_ms <= beat->heartbeat_ms)
+	/* A proxy may say any number: what is no time by now is none, and nothing is divided by 0.
+	 */
+	if (heartbeat_ms <= beat->heartbeat_ms || wall_us == 0)
 		return;
 	permille = beat->heartbeat_ms && cpu_us >= beat->cpu_us
 			   ? (cpu_us - beat->cpu_us) * 1000 / wall_us

@@ -70,12 +70,42 @@ static void test_requests_are_counted_once(void **state)
 	assert_int_equal(host_load_take_slot(&seen, slot), 4);
 }
 
+/* Two slots of a proxy that lies: 2^32 requests in all, which are not none. */
+static void test_a_lie_is_a_great_number(void **state)
+{
+	struct hot_host_load loads[] = { { 1, 1u << 31 }, { 1, 1u << 31 }, { 2, 3 }, { 2, 4 } };
+
+	(void)state;
+	assert_int_equal(host_load_join(loads, 0), 0);
+	assert_int_equal(host_load_join(loads, 4), 2);
+	assert_int_equal(loads[0].load_permille, UINT32_MAX);
+	assert_int_equal(loads[1].hash, 2);
+	assert_int_equal(loads[1].load_permille, 7);
+	host_load_weigh(loads, 2, 1000, 0);
+	assert_int_equal(loads[0].load_permille, 1000);
+}
+
+static void test_without_requests_there_is_no_part(void **state)
+{
+	struct hot_host_load loads[] = { { 1, 0 }, { 2, 500 } };
+
+	(void)state;
+	host_load_weigh(loads, 2, 1000, 0);
+	assert_int_equal(loads[0].load_permille, 0);
+	assert_int_equal(loads[1].load_permille, 1000);
+	loads[1].load_permille = 500;
+	host_load_weigh(loads, 2, 1000, 2000);
+	assert_int_equal(loads[1].load_permille, 250);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_hot_one_takes_the_slot),
 		cmocka_unit_test(test_yesterdays_host_goes_soon),
 		cmocka_unit_test(test_requests_are_counted_once),
+		cmocka_unit_test(test_a_lie_is_a_great_number),
+		cmocka_unit_test(test_without_requests_there_is_no_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,11 @@ static const struct {
 	{ "all, and a rounding more", { 1000, 0, 0 }, 2000, 1000900, 1000 },
 	{ "in steps", { 1000, 0, 0 }, 2000, 149999, 100 },
 	{ "no new heartbeat", { 1000, 0, 350 }, 1000, 500000, 350 },
+	{ "a heartbeat whose microseconds are 0 again",
+	  { 1000, 0, 350 },
+	  1000 + (1ull << 61),
+	  500000,
+	  350 },
 	{ "another proxy counts anew", { 1000, 900000, 350 }, 2000, 0, 0 },
 };
 
