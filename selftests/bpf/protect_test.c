@@ -183,6 +183,52 @@ static void allows_from_nobody_to_everybody(void **state)
 	expect("the list is taken away", "192.0.2.1", false);
 }
 
+/* Asks the map: the listener is one of IPv4. */
+static bool is_ipv6_allowed(const char *ip)
+{
+	struct allowlist_key key = { .bits = 160, .listener_id = 3 };
+	struct prefix_value value;
+	struct addr addr;
+	char path[512];
+	int fd;
+	bool is;
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &addr), 0);
+	memcpy(key.address, addr.ip, sizeof(key.address));
+	snprintf(path, sizeof(path), "%s/allowlist", datapath_pin_dir(datapath));
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	is = bpf_map_lookup_elem(fd, &key, &value) == 0;
+	close(fd);
+	return is;
+}
+
+static void takes_a_prefix_as_one_of_its_family(void **state)
+{
+	static const uint32_t bits[] = { 0, 1, 80, 95 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		struct datapath_prefix both[] = { { .bits = bits[i] }, prefix("10.0.0.0", 8, 1) };
+		const struct datapath_prefixes six = { both, 1 }, six_and_ten = { both, 2 };
+
+		/* Until the last of them differ, the first bits are those of IPv4. */
+		both[0].addr.ip[10] = bits[i] > 80 ? 0xff : 0;
+		both[0].addr.ip[11] = bits[i] > 88 ? 0xfe : 0;
+		set_denylist(both, 1);
+		expect("denied: IPv6", "192.0.2.1", false);
+		set_denylist(NULL, 0);
+		set_allowlist(&six);
+		expect("allowed: IPv6 alone", "192.0.2.1", true);
+		assert_int_equal(is_ipv6_allowed("2001:db8::1"), bits[i] <= 1);
+		assert_int_equal(is_ipv6_allowed("::2"), bits[i] <= 80);
+		set_allowlist(&six_and_ten);
+		expect("allowed: a network of IPv4 too", "10.0.0.1", false);
+		expect("not allowed: the rest of IPv4", "192.0.2.1", true);
+		set_allowlist(NULL);
+	}
+}
+
 static bool count_allowlist(void *arg, const struct datapath_map *map)
 {
 	if (strcmp(map->name, "allowlist") == 0)
@@ -407,6 +453,7 @@ int main(void)
 		cmocka_unit_test(denies_what_the_list_says_now),
 		cmocka_unit_test(denies_a_hundred_thousand),
 		cmocka_unit_test(allows_from_nobody_to_everybody),
+		cmocka_unit_test(takes_a_prefix_as_one_of_its_family),
 		cmocka_unit_test(shows_how_many_are_allowed),
 		cmocka_unit_test(limits_a_source_of_several_addresses),
 		cmocka_unit_test(drops_hosts_that_nobody_serves),

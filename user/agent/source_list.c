@@ -151,7 +151,12 @@ static int compare_prefix(const void *key, const void *element)
 
 const struct source_entry *source_list_find(const struct source_list *list, const uint8_t ip[16])
 {
-	for (int bits = PREFIX_BITS_MAX; list->entries.len && bits >= 0; bits--) {
+	struct addr addr = { .port = 0 };
+	int least;
+
+	memcpy(addr.ip, ip, sizeof(addr.ip));
+	least = addr_is_v4(&addr) ? PREFIX_BITS_IPV4 : 0;
+	for (int bits = PREFIX_BITS_MAX; list->entries.len && bits >= least; bits--) {
 		struct prefix wanted = prefix_of(ip, (uint32_t)bits);
 		const struct source_entry *found =
 			bsearch(&wanted, list->entries.at, list->entries.len,

@@ -52,7 +52,7 @@ void source_list_release(struct source_list *list);
 /* True where a file is not the one that was read. */
 bool source_list_is_outdated(const struct source_list *list);
 
-/* The narrowest network that @ip is in, or NULL. */
+/* The narrowest network of its family that @ip is in, or NULL. */
 const struct source_entry *source_list_find(const struct source_list *list, const uint8_t ip[16]);
 /* "10.0.0.0/8, /etc/sluice/deny:12"; returns @text. */
 const char *source_list_format(const struct source_list *list, const struct source_entry *entry,

@@ -302,7 +302,7 @@ int datapath_set_denylist(struct datapath *datapath, const struct datapath_prefi
 			  struct err *err);
 /*
  * The sources that a listener is for from now on; without any, it is for nobody. @prefixes NULL:
- * for everybody again.
+ * for everybody again. A prefix is of one family here, too.
  */
 int datapath_set_allowlist(struct datapath *datapath, uint16_t listener_id,
 			   const struct datapath_prefixes *prefixes, struct err *err);

@@ -34,6 +34,11 @@ struct kind {
 	uint32_t bits_before; /* of what stands before the address */
 };
 
+enum { BITS_IPV4 = 96 };
+
+/* What all of IPv4 begins with. */
+static const uint8_t any_ipv4[16] = { [10] = 0xff, [11] = 0xff };
+
 static const struct kind deny = { MAP_DENYLIST, sizeof(struct denylist_key), 0 };
 static const struct kind allow = { MAP_ALLOWLIST, sizeof(struct allowlist_key), 32 };
 
@@ -91,17 +96,55 @@ static int add_wanted(const struct kind *kind, uint16_t listener_id,
 }
 
 /* denylist holds no prefix without bits: two of one bit say the same. */
+static int add_halves(const struct datapath_prefix *from, struct prefixes *wanted, struct err *err)
+{
+	struct datapath_prefix half = { .bits = 1, .rule_id = from->rule_id };
+	int code = add_wanted(&deny, 0, &half, wanted, err);
+
+	half.addr.ip[0] = 0x80;
+	return code ? code : add_wanted(&deny, 0, &half, wanted, err);
+}
+
+static uint8_t bit(uint32_t i)
+{
+	return (uint8_t)(0x80u >> i % 8);
+}
+
+static bool has_ipv4_in_it(const struct datapath_prefix *prefix)
+{
+	for (uint32_t i = 0; i < prefix->bits && i < BITS_IPV4; i++)
+		if ((prefix->addr.ip[i / 8] ^ any_ipv4[i / 8]) & bit(i))
+			return false;
+	return prefix->bits < BITS_IPV4;
+}
+
+/*
+ * A prefix is of one family, which allowlist's trie does not know: one that has all of IPv4 in it
+ * is written as what surrounds IPv4, a prefix for each bit in which that may differ.
+ */
+static int add_around_ipv4(uint16_t listener_id, const struct datapath_prefix *from,
+			   struct prefixes *wanted, struct err *err)
+{
+	int code = 0;
+
+	for (uint32_t i = from->bits; i < BITS_IPV4 && code == 0; i++) {
+		struct datapath_prefix beside = { .bits = i + 1, .rule_id = from->rule_id };
+
+		memcpy(beside.addr.ip, any_ipv4, sizeof(any_ipv4));
+		beside.addr.ip[i / 8] ^= bit(i);
+		code = add_wanted(&allow, listener_id, &beside, wanted, err);
+	}
+	return code;
+}
+
 static int add_all(const struct kind *kind, uint16_t listener_id,
 		   const struct datapath_prefix *from, struct prefixes *wanted, struct err *err)
 {
-	struct datapath_prefix half = { .bits = 1, .rule_id = from->rule_id };
-	int code;
-
-	if (kind != &deny || from->bits != 0)
-		return add_wanted(kind, listener_id, from, wanted, err);
-	code = add_wanted(kind, listener_id, &half, wanted, err);
-	half.addr.ip[0] = 0x80;
-	return code ? code : add_wanted(kind, listener_id, &half, wanted, err);
+	if (kind == &deny && from->bits == 0)
+		return add_halves(from, wanted, err);
+	if (kind == &allow && has_ipv4_in_it(from))
+		return add_around_ipv4(listener_id, from, wanted, err);
+	return add_wanted(kind, listener_id, from, wanted, err);
 }
 
 static void sort_once(struct prefixes *prefixes)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * sources_writer: networks become ranges, sorted, and what overlaps or touches becomes one. A
- * network that is wider than IPv4 (as ::/0) has all of IPv4 in it, as in the BPF maps.
+ * network is of one family: ::/0 says nothing about IPv4, as in the BPF maps.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -121,7 +121,6 @@ void sources_writer_begin(struct sources_writer *writer, const struct addr *list
 
 void sources_writer_add(struct sources_writer *writer, const struct prefix *prefix)
 {
-	static const uint8_t any_ipv4[16] = { [10] = 0xff, [11] = 0xff };
 	struct sources_range6 range;
 	uint8_t last[16];
 
@@ -132,8 +131,6 @@ void sources_writer_add(struct sources_writer *writer, const struct prefix *pref
 	}
 	sources_number(prefix->ip, range.first);
 	sources_number(last, range.last);
-	if (prefix->bits < PREFIX_BITS_IPV4 && prefix_covers(prefix, any_ipv4))
-		*vec_push(&writer->ranges4) = (struct sources_range4){ 0, UINT32_MAX };
 	if (prefix->bits >= PREFIX_BITS_IPV4 && sources_is_ipv4(range.first))
 		*vec_push(&writer->ranges4) = (struct sources_range4){ (uint32_t)range.first[1],
 								       (uint32_t)range.last[1] };

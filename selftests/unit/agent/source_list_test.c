@@ -91,6 +91,19 @@ static void test_networks_comments_and_empty_lines(void **state)
 	assert_null(found(fixture, "fd00::1", text));
 }
 
+static void test_a_network_is_of_one_family(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[TEXT_BYTES];
+
+	rewrite(fixture, "::/0\n::/80\n");
+	assert_int_equal(read_with(fixture, "0.0.0.0/1"), 0);
+	assert_non_null(found(fixture, "2001:db8::1", text));
+	assert_non_null(found(fixture, "::1", text));
+	assert_string_equal(found(fixture, "10.0.0.1", text), "0.0.0.0/1");
+	assert_null(found(fixture, "192.0.2.1", text));
+}
+
 static void test_a_bad_line_is_left_out_alone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -182,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_networks_comments_and_empty_lines),
+		CASE(test_a_network_is_of_one_family),
 		CASE(test_a_bad_line_is_left_out_alone),
 		CASE(test_many_bad_lines_are_counted),
 		CASE(test_the_same_network_twice_is_one),
