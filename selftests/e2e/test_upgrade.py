@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -15,7 +16,7 @@ from http1 import Connection, head_of
 from load import Load
 from manifests import ingress, rule
 from product import ADMIN, SLUICE
-from world import PATIENCE, poll
+from world import CLIENT4, CLIENT4_OTHER, CLIENT6, NODE4, PATIENCE, poll
 
 HOSTS = [f"up-{number}.test" for number in range(8)]
 GRACE = 10
@@ -268,6 +269,50 @@ def test_version_that_does_not_come_up_changes_nothing(start_site, capsys):
         upgrade(site)
         load.wait_for(50)
     report(capsys, f"{len(BROKEN)} versions that do not come up, and one that does", load, long)
+
+
+FAILS_LATE = {
+    "cannot listen": f'exec {SLUICE} "$@" --http 203.0.113.1:81',
+    "wrote its own lists": f'exec {SLUICE} "$@" --denylist {CLIENT4} --source-rate 1 --manifests /nowhere',
+}
+
+
+def test_lists_and_samples_outlast_a_version_that_does_not_come_up(start_site):
+    """What the next one had begun to write into the maps is as the agent in charge has it, in XDP."""
+    site = start_copy(start_site, "native", ("--denylist", CLIENT4_OTHER, "--allow-sources", f"https={CLIENT6}"))
+
+    def xdp_drops(reason):
+        with Connection(site.world.node, *ADMIN) as connection:
+            body = connection.get("admin", "/metrics").body.decode()
+        return int(re.search(rf"^sluice_datapath_drop_{reason}_total (\d+)$", body, re.M).group(1))
+
+    def attempt(port, source):
+        """A connection that XDP is to drop; the source's port, by which its sample is known."""
+        with site.world.client.socket(socket.AF_INET) as client:
+            client.settimeout(0.3)
+            client.bind((source, 0))
+            client.connect_ex((NODE4, port))
+            return f"{source}:{client.getsockname()[1]}"
+
+    def is_sampled():
+        source = attempt(80, CLIENT4_OTHER)
+        return any(row["source"] == source for row in site.sluice.json("drops")["samples"])
+
+    for name, text in FAILS_LATE.items():
+        lines, fresh = len(site.sluice.log), site.sluice.arguments[0] + ".new"
+        with open(fresh, "w", encoding="ascii") as file:
+            file.write(script(text))
+        os.chmod(fresh, 0o755)
+        os.rename(fresh, site.sluice.arguments[0])
+        site.sluice.process.send_signal(signal.SIGUSR2)
+        site.sluice.wait_for("did not come up", after=lines)
+        assert site.get(HOSTS[0], source=CLIENT4).status == 200, name
+        denied, not_allowed = xdp_drops("denied"), xdp_drops("not_allowed")
+        attempt(80, CLIENT4_OTHER)
+        attempt(443, CLIENT4)
+        poll(f"{name}: denied in XDP", lambda: xdp_drops("denied") > denied)
+        poll(f"{name}: not allowed in XDP", lambda: xdp_drops("not_allowed") > not_allowed)
+        poll(f"{name}: a sample of it", is_sampled, 30)
 
 
 def test_agent_alone_is_upgraded_and_its_proxy_stays(start_site, capsys):

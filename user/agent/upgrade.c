@@ -62,14 +62,17 @@ static void end_child(struct upgrade *upgrade)
 	upgrade->child_pid = 0;
 }
 
-/* The next agent may have put its own programs and plan into what we share. */
+/* The next agent may have put its own programs, lists and plan into what we share. */
 static void take_datapath_back(struct agent *agent)
 {
 	struct err err = { 0 };
 
+	drops_close(&agent->drops); /* watches what is closed with the datapath */
 	steering_close(&agent->steering, false);
 	if (steering_open(&agent->steering, agent, &err))
 		log_warning("agent", "serving without BPF: %s", err.text);
+	drops_open(&agent->drops, agent);
+	protection_apply(&agent->protection);
 	steering_sync_hosts(&agent->steering, &agent->reconcile.output.plan,
 			    agent->reconcile.generation);
 }
