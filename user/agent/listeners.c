@@ -80,7 +80,10 @@ static int add(struct listeners *listeners, const struct options_addresses *addr
 	return 0;
 }
 
-/* What a range takes, nobody else gets: our own admin address would be shut off, too. */
+/*
+ * What a range takes, nobody else gets: our own admin address would be shut off, too. On [::] it
+ * has IPv4 as well.
+ */
 static int check_admin(const struct listeners *listeners, const struct options *options,
 		       struct err *err)
 {
@@ -89,7 +92,8 @@ static int check_admin(const struct listeners *listeners, const struct options *
 	for (size_t i = 0; options->has_admin && i < listeners->count; i++) {
 		const struct addr_range *range = &listeners->at[i].range;
 
-		if (addr_range_is_plain(range) || !addr_range_covers(range, &options->admin))
+		if (addr_range_is_plain(range) ||
+		    !addr_range_takes_from(range, &options->admin, true))
 			continue;
 		return err_set(err, -EINVAL, "'%s' covers the admin address '%s'",
 			       addr_range_format(range, text), addr_format(&options->admin, admin));

@@ -7,7 +7,11 @@
  */
 #include "agent/taken.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { STATE_LISTEN = 0x0a, LINE_BYTES = 256 };
 
@@ -32,6 +36,34 @@ static bool is_ours(const struct listeners *ours, const struct addr *addr)
 	return false;
 }
 
+/* A socket on [::] has IPv4 or not, which /proc does not say and bind(2) knows. */
+static bool is_bound_in(const struct addr_range *range, uint16_t port)
+{
+	struct addr addr = range->first;
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int one = 1, fd;
+	bool is_bound;
+
+	addr.port = port;
+	len = addr_to_sockaddr(&addr, &sa);
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	/* Connections that ended stand in nobody's way, and the address need not be ours. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one));
+	is_bound = bind(fd, (struct sockaddr *)&sa, len) < 0 && errno == EADDRINUSE;
+	close(fd);
+	return is_bound;
+}
+
+static bool is_taken(const struct addr_range *range, const struct addr *addr)
+{
+	return addr_range_takes_from(range, addr, false) ||
+	       (addr_range_takes_from(range, addr, true) && is_bound_in(range, addr->port));
+}
+
 static bool find_in(const char *path, const struct addr_range *range, const struct listeners *ours,
 		    struct addr *taken)
 {
@@ -48,8 +80,8 @@ static bool find_in(const char *path, const struct addr_range *range, const stru
 		if (sscanf(line, "%*d: %32[0-9A-F]:%x %*s %x", hex, &port, &state) != 3 ||
 		    state != STATE_LISTEN)
 			break;
-		is_found = read_address(hex, port, taken) && addr_range_covers(range, taken) &&
-			   !is_ours(ours, taken);
+		is_found = read_address(hex, port, taken) && !is_ours(ours, taken) &&
+			   is_taken(range, taken);
 	}
 	fclose(file);
 	return is_found;

@@ -5,7 +5,10 @@
 
 #include "agent/listeners.h"
 
-/* True and *@taken: a listening socket of this network namespace that is none of @ours. */
+/*
+ * True and *@taken: a listening socket of this network namespace that is none of @ours and would
+ * lose connections to @range. One on every address loses those to the range's.
+ */
 bool taken_find(const struct addr_range *range, const struct listeners *ours, struct addr *taken);
 
 #endif

@@ -113,12 +113,30 @@ bool addr_range_is_plain(const struct addr_range *range)
 	       (range->bits == PREFIX_BITS_MAX || addr_range_is_every_address(range));
 }
 
+static bool has_port(const struct addr_range *range, uint16_t port)
+{
+	return port >= range->first.port && port <= range->port_last;
+}
+
+static bool is_same_family(const struct addr_range *range, const struct addr *addr)
+{
+	return addr_is_v4(addr) == addr_is_v4(&range->first);
+}
+
 bool addr_range_covers(const struct addr_range *range, const struct addr *addr)
 {
 	struct prefix prefix = prefix_of_range(range);
 
-	return addr->port >= range->first.port && addr->port <= range->port_last &&
-	       addr_is_v4(addr) == addr_is_v4(&range->first) && prefix_covers(&prefix, addr->ip);
+	return has_port(range, addr->port) && is_same_family(range, addr) &&
+	       prefix_covers(&prefix, addr->ip);
+}
+
+bool addr_range_takes_from(const struct addr_range *range, const struct addr *addr, bool is_dual)
+{
+	if (addr_range_covers(range, addr))
+		return true;
+	return has_port(range, addr->port) && is_all_zero(addr) &&
+	       (is_same_family(range, addr) || (is_dual && !addr_is_v4(addr)));
 }
 
 bool addr_range_eq(const struct addr_range *a, const struct addr_range *b)

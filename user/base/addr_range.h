@@ -31,6 +31,11 @@ bool addr_range_is_plain(const struct addr_range *range);
 /* Every address of its family. */
 bool addr_range_is_every_address(const struct addr_range *range);
 bool addr_range_covers(const struct addr_range *range, const struct addr *addr);
+/*
+ * Whether @range has connections that a socket on @addr would get: on every address it gets them on
+ * those of the range too. @is_dual: one on [::] gets IPv4 as well.
+ */
+bool addr_range_takes_from(const struct addr_range *range, const struct addr *addr, bool is_dual);
 bool addr_range_eq(const struct addr_range *a, const struct addr_range *b);
 /* The same prefix, and a port that both have: nobody could say whose a connection is. */
 bool addr_range_clashes(const struct addr_range *a, const struct addr_range *b);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/listeners.h"
+#include "agent/taken.h"
 
 /* A port that nobody has at the moment. */
 static uint16_t free_port(const char *ip)
@@ -201,6 +202,62 @@ static void test_a_range_takes_nothing_from_others(void **state)
 	listeners_release(&others);
 }
 
+/* A listening socket as another program has it, on a port that nobody had. */
+static int listen_beside(const char *ip, int is_v6_only, struct addr *addr)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int fd;
+
+	*addr = (struct addr){ .port = 0 };
+	assert_int_equal(addr_parse_ip(str_from_c(ip), addr), 0);
+	len = addr_to_sockaddr(addr, &sa);
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	if (sa.ss_family == AF_INET6)
+		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only,
+					    sizeof(is_v6_only)),
+				 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	len = sizeof(sa);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(addr_from_sockaddr(&sa, addr), 0);
+	return fd;
+}
+
+/* Another program on every address, of this family or of both. */
+static void test_a_range_takes_nothing_from_every_address(void **state)
+{
+	static const struct {
+		const char *name, *other;
+		int is_v6_only;
+		const char *range;
+		bool is_taken;
+	} cases[] = {
+		{ "IPv4", "0.0.0.0", 0, "127.0.0.8/29", true },
+		{ "both", "::", 0, "127.0.0.8/29", true },
+		{ "both, IPv6", "::", 0, "[fd00::8]/125", true },
+		{ "IPv6 alone", "::", 1, "127.0.0.8/29", false },
+		{ "IPv6 alone, IPv6", "::", 1, "[fd00::8]/125", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options = { .http.count = 0 };
+		struct listeners none = { .count = 0 };
+		struct addr other, taken;
+		int fd = listen_beside(cases[i].other, cases[i].is_v6_only, &other);
+
+		want_ports(&options.http, cases[i].range, other.port, other.port);
+		if (taken_find(&options.http.at[0], &none, &taken) != cases[i].is_taken)
+			fail_msg("%s: not %d", cases[i].name, cases[i].is_taken);
+		if (cases[i].is_taken)
+			assert_true(addr_eq(&taken, &other));
+		close(fd);
+	}
+}
+
 static void test_ranges_that_cannot_be(void **state)
 {
 	static const struct {
@@ -234,6 +291,35 @@ static void test_ranges_that_cannot_be(void **state)
 		    (cases[i].why && !strstr(err.text, cases[i].why)))
 			fail_msg("'%s' and '%s': %d, '%s'", cases[i].http, cases[i].https, rc,
 				 err.text);
+		listeners_release(&listeners);
+	}
+}
+
+static void test_an_admin_on_every_address_is_not_shut_off(void **state)
+{
+	static const struct {
+		const char *admin, *http;
+		bool is_shut_off;
+	} cases[] = {
+		{ "0.0.0.0:9980", "10.0.0.0/24:9000-9999", true },
+		{ "[::]:9980", "10.0.0.0/24:9000-9999", true },
+		{ "[::]:9980", "[fd00::]/64:9980", true },
+		{ "0.0.0.0:9980", "[fd00::]/64:9980", false },
+		{ "0.0.0.0:9980", "10.0.0.0/24:8000-8999", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options = { .has_admin = true };
+		struct listeners listeners;
+		struct err err = { 0 };
+		int rc;
+
+		assert_int_equal(addr_parse(str_from_c(cases[i].admin), &options.admin, NULL), 0);
+		want_text(&options.http, cases[i].http);
+		rc = listeners_init(&listeners, &options, 1, &err);
+		if (rc != (cases[i].is_shut_off ? -EINVAL : 0))
+			fail_msg("'%s' and '%s': %d", cases[i].http, cases[i].admin, rc);
 		listeners_release(&listeners);
 	}
 }
@@ -317,6 +403,8 @@ int main(void)
 		cmocka_unit_test(test_a_range_has_one_set_of_sockets),
 		cmocka_unit_test(test_every_address_and_one_of_them),
 		cmocka_unit_test(test_a_range_takes_nothing_from_others),
+		cmocka_unit_test(test_a_range_takes_nothing_from_every_address),
+		cmocka_unit_test(test_an_admin_on_every_address_is_not_shut_off),
 		cmocka_unit_test(test_ranges_that_cannot_be),
 		cmocka_unit_test(test_sockets_that_are_given_back),
 		cmocka_unit_test(test_what_is_not_wanted_is_closed),

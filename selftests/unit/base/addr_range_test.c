@@ -130,6 +130,36 @@ static void test_covers(void **state)
 	}
 }
 
+static void test_takes_from(void **state)
+{
+	static const struct {
+		const char *range, *addr;
+		bool takes, takes_dual;
+	} cases[] = {
+		{ "10.0.0.0/24:80-90", "10.0.0.7:80", true, true },
+		{ "10.0.0.0/24:80-90", "10.0.1.7:80", false, false },
+		{ "10.0.0.0/24:80-90", "0.0.0.0:90", true, true },
+		{ "10.0.0.0/24:80-90", "0.0.0.0:91", false, false },
+		{ "10.0.0.0/24:80-90", "[::]:90", false, true },
+		{ "10.0.0.0/24:80-90", "[::]:79", false, false },
+		{ "0.0.0.0:80-90", "[::]:80", false, true },
+		{ "0.0.0.0:80-90", "[::1]:80", false, false },
+		{ "[fd00::]/64:80-90", "[::]:80", true, true },
+		{ "[fd00::]/64:80-90", "0.0.0.0:80", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct addr_range range = range_of(cases[i].range);
+		struct addr addr;
+
+		assert_int_equal(addr_parse(str_from_c(cases[i].addr), &addr, NULL), 0);
+		if (addr_range_takes_from(&range, &addr, false) != cases[i].takes ||
+		    addr_range_takes_from(&range, &addr, true) != cases[i].takes_dual)
+			fail_msg("'%s' and '%s'", cases[i].range, cases[i].addr);
+	}
+}
+
 static void test_clashes(void **state)
 {
 	static const struct {
@@ -158,9 +188,8 @@ static void test_clashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_parse),   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_covers),  cmocka_unit_test(test_takes_from),
 		cmocka_unit_test(test_clashes),
 	};
 
