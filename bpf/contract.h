@@ -23,7 +23,7 @@
 
 #include <linux/types.h>
 
-#define CONTRACT_SCHEMA 6
+#define CONTRACT_SCHEMA 7
 
 enum contract_limits {
 	LISTENERS_MAX = 32,       /* listeners; also the width of a row of worker_socks */
@@ -83,19 +83,23 @@ enum __attribute__((packed)) listener_protocol {
 /* Flags that go together have a name of their own, or a dump would print a number. */
 enum __attribute__((packed)) listener_flags {
 	LISTENER_FLAG_NONE = 0,
-	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* XDP answers SYNs */
+	LISTENER_FLAG_EARLY_DISPATCH = 1u << 0, /* local, and XDP answers SYNs */
 	LISTENER_FLAG_ALLOWLIST = 1u << 1,      /* only for sources in allowlist */
 	LISTENER_FLAG_RANGE = 1u << 2,          /* its sockets are in range_socks */
+	LISTENER_FLAG_LOCAL = 1u << 3,          /* addresses of this machine: XDP may drop */
 	LISTENER_FLAG_EARLY_DISPATCH_AND_ALLOWLIST = 3,
 	LISTENER_FLAG_RANGE_AND_EARLY_DISPATCH = 5,
 	LISTENER_FLAG_RANGE_AND_ALLOWLIST = 6,
-	LISTENER_FLAG_ALL = 7,
+	LISTENER_FLAG_RANGE_EARLY_DISPATCH_AND_ALLOWLIST = 7,
+	LISTENER_FLAG_LOCAL_AND_ALLOWLIST = 10,
+	LISTENER_FLAG_RANGE_AND_LOCAL = 12,
+	LISTENER_FLAG_RANGE_LOCAL_AND_ALLOWLIST = 14,
 };
 
 /*
- * An address of zeroes (v4-mapped for IPv4) is every address of that family. Early
- * dispatch is for addresses of this machine alone, each with an entry of its own:
- * what a machine forwards, or sees of others, also goes to "every address".
+ * An address of zeroes (v4-mapped for IPv4) is every address of that family. XDP
+ * answers and drops at addresses of this machine alone, each with an entry of its
+ * own: what a machine forwards, or sees of others, also goes to "every address".
  */
 struct listener_key {
 	__u8 address[16];

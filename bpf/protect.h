@@ -3,7 +3,8 @@
  * protect: who may open connections, and how many.
  *
  * Each step asks one thing about a packet that begins a connection; those of
- * known flows never come here. A source's rate is counted where a connection
+ * known flows never come here. They are asked at addresses of this machine alone:
+ * what it forwards is not ours to drop. A source's rate is counted where a connection
  * becomes certain: at the first payload where XDP answers SYNs (the cookie has
  * shown that the address is real, so a flood under false addresses neither
  * spends tokens of others nor fills the map), else at the SYN.
@@ -20,13 +21,6 @@ enum {
 	NS_PER_MILLITOKEN_AT_1 = 1000000, /* one connection a second: a thousandth in 1 ms */
 	RATE_IDLE_NS = 1000000000,        /* a bucket is not filled for longer than this */
 };
-
-static __always_inline enum verdict check_flags(struct steering *s)
-{
-	if (!tcp_flags_are_malformed(s->packet->tcp_flags))
-		return VERDICT_CONTINUE;
-	return drop_for(s, DROP_REASON_MALFORMED, &s->stats->drop_malformed, NULL);
-}
 
 /* ---- what the kernel knows ------------------------------------------------------------------ */
 

@@ -35,8 +35,6 @@ const volatile bool can_dispatch = true;
 const volatile bool can_redirect = true;
 /* On where tc_admit is there to make sockets (kernel 6.9); else the kernel answers each SYN. */
 const volatile bool can_admit = false;
-/* Off where each listener is for every address: that spares a look-up. */
-const volatile bool has_own_addresses = true;
 const volatile struct host_hash_key hash_key = { 0, 0 };
 const volatile __u64 event_interval_ns = 10000000; /* on each CPU, at most one event in 10 ms */
 

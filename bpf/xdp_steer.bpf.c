@@ -127,8 +127,12 @@ static __always_inline enum verdict follow_syn(struct xdp_md *ctx, struct steeri
 /* A packet without SYN. */
 static __always_inline enum verdict follow_flow(struct steering *s)
 {
-	struct flow_value *flow = bpf_map_lookup_elem(&flows, &s->packet->flow);
+	struct flow_value *flow;
 
+	/* It is of no connection: meet judges it. */
+	if (tcp_flags_are_malformed(s->packet->tcp_flags))
+		return VERDICT_CONTINUE;
+	flow = bpf_map_lookup_elem(&flows, &s->packet->flow);
 	if (!flow)
 		return VERDICT_CONTINUE;
 	if (s->packet->is_fin || s->packet->is_rst)
@@ -142,12 +146,10 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	struct listener_key key;
 
 	listener_key_of_flow(&key, flow);
-	if (has_own_addresses) {
-		listener = bpf_map_lookup_elem(&listeners, &key);
-		/* Where a range has its sockets says nothing about the range. */
-		if (listener && !(listener->flags & LISTENER_FLAG_RANGE))
-			return listener;
-	}
+	listener = bpf_map_lookup_elem(&listeners, &key);
+	/* Where a range has its sockets says nothing about the range. */
+	if (listener && !(listener->flags & LISTENER_FLAG_RANGE))
+		return listener;
 	if (port_range_count) {
 		listener = find_range(&key);
 		if (listener)
@@ -155,6 +157,12 @@ static __always_inline struct listener_value *find_listener(const struct flow_ke
 	}
 	listener_key_widen(&key);
 	return bpf_map_lookup_elem(&listeners, &key);
+}
+
+/* Else the packet may be one that this machine forwards. */
+static __always_inline bool is_local(const struct listener_value *listener)
+{
+	return listener->flags & (LISTENER_FLAG_EARLY_DISPATCH | LISTENER_FLAG_LOCAL);
 }
 
 /*
@@ -221,6 +229,11 @@ static __always_inline struct host_value *find_host(struct steering *s)
 
 /* ---- what a first payload does -------------------------------------------------------------- */
 
+enum first_flags {
+	FIRST_IS_EARLY = 1u << 0, /* of a connection that XDP answered */
+	FIRST_IS_LOCAL = 1u << 1, /* to an address of this machine */
+};
+
 static __always_inline struct host_counters *host_counters_of(__u32 host_id)
 {
 	struct host_counters none = { 0 };
@@ -242,19 +255,21 @@ static __always_inline enum verdict refuse_host(struct steering *s, struct host_
 
 /*
  * CONTINUE where the host's set decides, PASS where it does not. @is_named: the
- * entry is not the one for all other hosts.
+ * entry is not the one for all other hosts. @may_drop: else PASS instead.
  */
 static __always_inline enum verdict obey_policy(struct steering *s, struct host_value *host,
-						bool is_named)
+						bool is_named, bool may_drop)
 {
 	struct host_counters *counters = host_counters_of(host->host_id);
 
 	if (host->policy == HOST_POLICY_DROP) {
+		if (!may_drop)
+			return VERDICT_PASS;
 		if (counters)
 			counters->refused++;
 		return refuse_host(s, host, is_named);
 	}
-	if ((host->flags & HOST_FLAG_LIMITED) && !host_has_room(host)) {
+	if (may_drop && (host->flags & HOST_FLAG_LIMITED) && !host_has_room(host)) {
 		if (counters)
 			counters->limited++;
 		return drop_for(s, DROP_REASON_HOST_RATE, &s->stats->drop_host_rate, host);
@@ -324,8 +339,9 @@ static __always_inline enum verdict dispatch_unread(struct steering *s, __u64 *c
 }
 
 static __always_inline enum verdict dispatch_by_host(struct xdp_md *ctx, struct steering *s,
-						     __u32 protocol, bool is_early)
+						     __u32 protocol, __u32 first)
 {
+	bool is_early = first & FIRST_IS_EARLY;
 	__u64 named = s->stats->host_catch_all;
 	struct host_value *host;
 	enum verdict verdict;
@@ -335,7 +351,7 @@ static __always_inline enum verdict dispatch_by_host(struct xdp_md *ctx, struct 
 	host = find_host(s);
 	if (!host)
 		return dispatch_unread(s, &s->stats->pass_host_unknown, is_early);
-	verdict = obey_policy(s, host, named == s->stats->host_catch_all);
+	verdict = obey_policy(s, host, named == s->stats->host_catch_all, first & FIRST_IS_LOCAL);
 	if (verdict == VERDICT_PASS)
 		return dispatch_unread(s, &s->stats->pass_host_policy, is_early);
 	if (verdict != VERDICT_CONTINUE)
@@ -346,15 +362,15 @@ static __always_inline enum verdict dispatch_by_host(struct xdp_md *ctx, struct 
 
 /*
  * A part: the first payload of a flow that is not known; its host says whose it
- * is. @is_early: of a connection that XDP answered. A decision.
+ * is. @first: enum first_flags. A decision.
  */
-__noinline __u32 dispatch(struct xdp_md *ctx, struct packet *packet, __u32 protocol, __u32 is_early)
+__noinline __u32 dispatch(struct xdp_md *ctx, struct packet *packet, __u32 protocol, __u32 first)
 {
 	struct steering s = { .packet = packet, .stats = stats_here() };
 
 	if (!can_dispatch || !packet || !s.stats)
 		return VERDICT_PASS;
-	return decision_of(&s, dispatch_by_host(ctx, &s, protocol, is_early != 0));
+	return decision_of(&s, dispatch_by_host(ctx, &s, protocol, first));
 }
 
 /* ---- what begins a connection --------------------------------------------------------------- */
@@ -373,11 +389,26 @@ static __always_inline __u32 meet_early(struct xdp_md *ctx, struct steering *s,
 	return s->packet->is_rst ? VERDICT_CONTINUE : meet_segment(ctx, s->packet);
 }
 
+/* Who sends this, and whether it can be TCP at all. */
+static __always_inline enum verdict check_sender(struct xdp_md *ctx, struct steering *s,
+						 const struct settings_value *now,
+						 const struct listener_value *listener)
+{
+	bool is_malformed = tcp_flags_are_malformed(s->packet->tcp_flags);
+
+	if (!is_local(listener))
+		return is_malformed ? pass(&s->stats->pass_other_address) : VERDICT_CONTINUE;
+	if (is_malformed)
+		return drop_for(s, DROP_REASON_MALFORMED, &s->stats->drop_malformed, NULL);
+	return check_denied(ctx, s, now);
+}
+
 /* A SYN that the kernel answers: it costs a socket, or one of the kernel's own cookies. */
 static __always_inline enum verdict begin_in_kernel(struct xdp_md *ctx, struct steering *s,
-						    const struct settings_value *now)
+						    const struct settings_value *now,
+						    const struct listener_value *listener)
 {
-	enum verdict verdict = check_source_rate(s, now);
+	enum verdict verdict = is_local(listener) ? check_source_rate(s, now) : VERDICT_CONTINUE;
 
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
@@ -388,60 +419,63 @@ static __always_inline enum verdict begin_in_kernel(struct xdp_md *ctx, struct s
 /* The first payload of a flow that is not known, or what passes for one. */
 static __always_inline enum verdict begin_with_payload(struct xdp_md *ctx, struct steering *s,
 						       const struct settings_value *now,
-						       __u32 protocol, bool is_early)
+						       const struct listener_value *listener,
+						       bool is_early)
 {
 	enum verdict verdict = VERDICT_CONTINUE;
+	__u32 first = is_local(listener) ? FIRST_IS_LOCAL : 0;
 
 	if (!can_dispatch)
 		return pass(&s->stats->pass_no_host);
-	if (is_early)
+	if (is_early) {
+		first |= FIRST_IS_EARLY;
 		verdict = check_source_rate(s, now);
+	}
 	if (verdict != VERDICT_CONTINUE)
 		return verdict;
-	return decision_take(s, dispatch(ctx, s->packet, protocol, is_early));
+	return decision_take(s, dispatch(ctx, s->packet, listener->protocol, first));
 }
 
 /* A packet of a flow that is not known. */
 static __always_inline enum verdict begin_flow(struct xdp_md *ctx, struct steering *s,
-					       const struct settings_value *now)
+					       const struct settings_value *now,
+					       const struct listener_value *listener)
 {
-	struct listener_value *listener = find_listener(&s->packet->flow);
-	enum verdict verdict;
-	__u32 met;
+	__u32 met = meet_early(ctx, s, listener);
 
-	if (!listener)
-		return pass(&s->stats->pass_other_address);
-	verdict = check_allowed(ctx, s, listener);
-	if (verdict != VERDICT_CONTINUE)
-		return verdict;
-	met = meet_early(ctx, s, listener);
 	if (met != VERDICT_CONTINUE && met != MEET_FIRST_PAYLOAD)
 		return (enum verdict)met;
 	if (s->packet->is_syn)
-		return begin_in_kernel(ctx, s, now);
+		return begin_in_kernel(ctx, s, now, listener);
 	if (s->packet->payload_pos == s->packet->payload_end)
 		return pass(&s->stats->pass_no_payload);
-	return begin_with_payload(ctx, s, now, listener->protocol, met == MEET_FIRST_PAYLOAD);
+	return begin_with_payload(ctx, s, now, listener, met == MEET_FIRST_PAYLOAD);
 }
 
 /*
- * A part: what is no packet of a known flow. A SYN is checked before anything is
- * looked up for it; other packets only where their flow is not known, so that a
- * living connection pays nothing. A decision.
+ * A part: what is no packet of a known flow. A SYN is checked before its flow is
+ * looked up; other packets only where their flow is not known, so that a living
+ * connection pays nothing. A decision.
  */
 __noinline __u32 meet(struct xdp_md *ctx, struct packet *packet)
 {
 	struct steering s = { .packet = packet, .stats = stats_here() };
 	struct settings_value *now = settings_now();
+	struct listener_value *listener;
 	enum verdict verdict;
 
 	if (!packet || !s.stats || !now)
 		return VERDICT_PASS;
-	verdict = check_denied(ctx, &s, now);
+	listener = find_listener(&packet->flow);
+	if (!listener)
+		return pass(&s.stats->pass_other_address);
+	verdict = check_sender(ctx, &s, now, listener);
 	if (verdict == VERDICT_CONTINUE && packet->is_syn)
 		verdict = follow_syn(ctx, &s);
+	if (verdict == VERDICT_CONTINUE && is_local(listener))
+		verdict = check_allowed(ctx, &s, listener);
 	if (verdict == VERDICT_CONTINUE)
-		verdict = begin_flow(ctx, &s, now);
+		verdict = begin_flow(ctx, &s, now, listener);
 	return decision_of(&s, verdict);
 }
 
@@ -484,8 +518,6 @@ int xdp_steer(struct xdp_md *ctx)
 	verdict = read_headers(ctx, &s);
 	if (verdict == VERDICT_CONTINUE)
 		verdict = check_port(&s);
-	if (verdict == VERDICT_CONTINUE)
-		verdict = check_flags(&s);
 	if (verdict == VERDICT_CONTINUE && !packet.is_syn)
 		verdict = follow_flow(&s);
 	if (verdict == VERDICT_CONTINUE)

@@ -169,7 +169,7 @@ static void must(int code, const char *what)
 	exit(1);
 }
 
-static void write_listener(const char *any, uint16_t port, enum listener_protocol protocol)
+static void write_listener(const char *local, uint16_t port, enum listener_protocol protocol)
 {
 	struct addr addr = { 0 };
 	struct listener_key key = { .port = port };
@@ -177,7 +177,7 @@ static void write_listener(const char *any, uint16_t port, enum listener_protoco
 					.protocol = protocol,
 					.flags = LISTENER_FLAG_EARLY_DISPATCH };
 
-	addr_parse_ip(str_from_c(any), &addr);
+	addr_parse_ip(str_from_c(local), &addr);
 	memcpy(key.address, addr.ip, 16);
 	must(bpf_map_update_elem(bpf_map__fd(skeleton->maps.listeners), &key, &value, 0),
 	     "listener");
@@ -294,7 +294,6 @@ static void load_steer(size_t i)
 	skeleton->rodata->listen_port_count = 2;
 	skeleton->rodata->worker_count = 2;
 	skeleton->rodata->can_admit = true;
-	skeleton->rodata->has_own_addresses = false;
 	skeleton->rodata->hash_key.k0 = 1;
 	skeleton->rodata->hash_key.k1 = 2;
 	memcpy((void *)skeleton->rodata->loop_flow, &key, sizeof(key));
@@ -302,9 +301,9 @@ static void load_steer(size_t i)
 	bpf_object__for_each_program(program, skeleton->obj)
 		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
 	must(steer_loop__load(skeleton), "load");
-	write_listener("0.0.0.0", 80, LISTENER_PROTOCOL_HTTP);
-	write_listener("::", 80, LISTENER_PROTOCOL_HTTP);
-	write_listener("0.0.0.0", 443, LISTENER_PROTOCOL_TLS);
+	write_listener("198.51.100.1", 80, LISTENER_PROTOCOL_HTTP);
+	write_listener("2001:db8::80", 80, LISTENER_PROTOCOL_HTTP);
+	write_listener("198.51.100.1", 443, LISTENER_PROTOCOL_TLS);
 	write_hosts();
 	write_workers();
 	write_settings(cases[i].has_denylist);

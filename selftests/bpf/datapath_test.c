@@ -276,6 +276,16 @@ static void follows_changed_options(void **state)
 	datapath_detach(datapath);
 }
 
+static int count_listeners(int fd)
+{
+	struct listener_key key, *last = NULL;
+	int count = 0;
+
+	for (; bpf_map_get_next_key(fd, last, &key) == 0; count++)
+		last = &key;
+	return count;
+}
+
 /* More than the map has room for. */
 static void add_many_addresses(void)
 {
@@ -293,10 +303,10 @@ static void add_many_addresses(void)
 static void serves_with_more_addresses_than_entries(void **state)
 {
 	struct datapath_options wanted = options(XDP_MODE_NATIVE);
-	struct listener_key key = { .port = 80 }, *last = NULL;
+	struct listener_key key = { .port = 80 };
 	struct listener_value value;
 	struct datapath *datapath;
-	int fd, count = 0;
+	int fd;
 
 	(void)state;
 	add_many_addresses();
@@ -306,9 +316,7 @@ static void serves_with_more_addresses_than_entries(void **state)
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0); /* [::]:80 */
 	key.address[10] = key.address[11] = 0xff;
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
-	for (; bpf_map_get_next_key(fd, last, &key) == 0; count++)
-		last = &key;
-	assert_int_equal(count, LISTENER_KEYS_MAX);
+	assert_int_equal(count_listeners(fd), LISTENER_KEYS_MAX);
 	close(fd);
 	datapath_detach(datapath);
 	assert_int_equal(lab_command("ip", "-4", "address", "flush", "dev", interfaces[0]), 0);
@@ -675,7 +683,10 @@ static void shows_maps_and_flows(void **state)
 	assert_true(map.memory_bytes > 0);
 	map = (struct datapath_map){ .name = "listeners" };
 	datapath_each_map(datapath, note_map, &map);
-	assert_int_equal(map.entries, 2);
+	close(fd);
+	fd = open_pin(datapath, "listeners");
+	assert_int_equal(map.entries, count_listeners(fd));
+	assert_true(map.entries >= 2); /* and one for each address that there is */
 	buf_init(&buf, 0);
 	json_init(&json, &buf);
 	datapath_json_flows(datapath, 10, &json, NULL);

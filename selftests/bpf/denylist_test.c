@@ -45,6 +45,9 @@ static int enter(void **state)
 		return -1;
 	lab_up("slu0");
 	lab_up("peer0");
+	if (lab_command("ip", "address", "add", "198.51.100.1/32", "dev", "slu0") ||
+	    lab_command("ip", "address", "add", "2001:db8::80/128", "dev", "slu0", "nodad"))
+		return -1;
 	addr_parse_ip(STR("0.0.0.0"), &listeners[0].addr);
 	addr_parse_ip(STR("::"), &listeners[1].addr);
 	listeners[0].addr.port = listeners[1].addr.port = 80;

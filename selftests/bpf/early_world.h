@@ -46,7 +46,7 @@ enum {
 	OUR_SCALE = 7,
 	MSS_IPV4 = 1460,
 	MSS_IPV6 = 1440,
-	PORTS = 3,
+	PORTS = 4,
 	LOOPBACK_INDEX = 1, /* where BPF_PROG_TEST_RUN lets packets come in */
 };
 
@@ -147,7 +147,7 @@ static inline void fill_maps(void)
 
 static inline int load(void **state)
 {
-	static const uint16_t ports[PORTS] = { 80, 81, 8080 };
+	static const uint16_t ports[PORTS] = { 80, 81, 8080, 8443 };
 
 	(void)state;
 	lab_enter();
@@ -263,7 +263,10 @@ static inline struct flow_key key_of(const struct frame_spec *spec)
 		      : spec->is_ipv6 ? STR("2001:db8::1")
 				      : STR("192.0.2.1"),
 		      &client);
-	addr_parse_ip(spec->is_ipv6 ? STR("2001:db8::80") : STR("198.51.100.1"), &local);
+	addr_parse_ip(spec->local     ? str_from_c(spec->local)
+		      : spec->is_ipv6 ? STR("2001:db8::80")
+				      : STR("198.51.100.1"),
+		      &local);
 	memcpy(key.client_address, client.ip, 16);
 	memcpy(key.local_address, local.ip, 16);
 	return key;

@@ -43,6 +43,8 @@ static int enter(void **state)
 	if (lab_command("ip", "link", "add", "slu0", "type", "veth", "peer", "name", "peer0"))
 		return -1;
 	lab_up("slu0");
+	if (lab_command("ip", "address", "add", "198.51.100.1/32", "dev", "slu0"))
+		return -1;
 	addr_parse_ip(STR("0.0.0.0"), &listener.addr);
 	listener.addr.port = 80;
 	if (datapath_open(&options, &datapath, &err))
@@ -165,6 +167,24 @@ static void denies_a_hundred_thousand(void **state)
 	set_denylist(NULL, 0);
 	expect("none is left", "10.0.0.1", false);
 	mem_free(many);
+}
+
+/* The listener is on every address; 198.51.100.2 is another machine's, to which we forward. */
+static void denies_nothing_that_is_forwarded(void **state)
+{
+	const struct frame_spec syn = { .local = "198.51.100.2", .tcp_flags = FRAME_SYN };
+	const struct datapath_prefix all = prefix("0.0.0.0", 0, 1);
+	const struct datapath_prefixes none = { NULL, 0 };
+
+	(void)state;
+	set_denylist(&all, 1);
+	expect("denied", "192.0.2.1", true);
+	assert_false(is_frame_dropped(&syn));
+	set_denylist(NULL, 0);
+	set_allowlist(&none);
+	expect("not allowed", "192.0.2.1", true);
+	assert_false(is_frame_dropped(&syn));
+	set_allowlist(NULL);
 }
 
 static void allows_from_nobody_to_everybody(void **state)
@@ -452,6 +472,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(denies_what_the_list_says_now),
 		cmocka_unit_test(denies_a_hundred_thousand),
+		cmocka_unit_test(denies_nothing_that_is_forwarded),
 		cmocka_unit_test(allows_from_nobody_to_everybody),
 		cmocka_unit_test(takes_a_prefix_as_one_of_its_family),
 		cmocka_unit_test(shows_how_many_are_allowed),

@@ -522,6 +522,76 @@ static void drops_unknown_hosts_when_told(void **state)
 	assert_int_equal(bpf_map_delete_elem(fd_of(skeleton->maps.hosts), &key), 0);
 }
 
+/* ---- addresses of others -------------------------------------------------------------------- */
+
+/* On every address, of which one is this machine's; XDP does not answer SYNs. */
+static void set_forwarding_listener(uint8_t flags)
+{
+	set_listener("0.0.0.0", 8443, flags);
+	set_listener("198.51.100.1", 8443, LISTENER_FLAG_LOCAL | flags);
+}
+
+/* The packet at this machine's address, and at one that it forwards to. */
+static void run_here_and_beyond(const char *name, struct frame_spec spec, const char *here,
+				const char *beyond)
+{
+	spec.local_port = 8443;
+	spec.local = "198.51.100.7";
+	run(name, &spec, beyond);
+	forget_flow(&spec);
+	spec.local = "198.51.100.1";
+	run(name, &spec, here);
+	forget_flow(&spec);
+}
+
+static void forwards_what_senders_may_not_send_here(void **state)
+{
+	const struct frame_spec syn = { .client = "203.0.113.9", .tcp_flags = FRAME_SYN };
+	const struct frame_spec fin = { .tcp_flags = FRAME_FIN };
+	const struct frame_spec payload = { .tcp_flags = FRAME_PSH,
+					    .payload = REQUEST("far.test") };
+	const struct frame_spec both = { .tcp_flags = FRAME_SYN | FRAME_FIN };
+	struct settings_value settings = usual_settings();
+
+	(void)state;
+	set_forwarding_listener(LISTENER_FLAG_NONE);
+	run_here_and_beyond("FIN alone", fin, "drop_malformed", "pass_other_address");
+	run_here_and_beyond("PSH alone", payload, "drop_malformed", "pass_other_address");
+	run_here_and_beyond("SYN and FIN", both, "drop_malformed", "pass_other_address");
+	settings.has_denylist = 1;
+	set_settings(settings);
+	run_here_and_beyond("denied", syn, "drop_denied", "pass_syn_plain");
+	settings = usual_settings();
+	settings.source_rate_per_s = 1; /* and a burst of none */
+	set_settings(settings);
+	run_here_and_beyond("makes a bucket", syn, "pass_syn_plain", "pass_syn_plain");
+	run_here_and_beyond("over its rate", syn, "drop_source_rate", "pass_syn_plain");
+	set_settings(usual_settings());
+	set_forwarding_listener(LISTENER_FLAG_ALLOWLIST);
+	run_here_and_beyond("not allowed", syn, "drop_not_allowed", "pass_syn_plain");
+}
+
+static void forwards_hosts_that_are_dropped_here(void **state)
+{
+	const struct frame_spec refused = { .payload = REQUEST("refused.test") };
+	const struct frame_spec limited = { .payload = REQUEST("limited.test") };
+	const struct frame_spec unknown = { .payload = REQUEST("nobody.test") };
+	const struct host_value drop = { 9, 0, 1, .policy = HOST_POLICY_DROP };
+	const struct host_rate none = { .rate_per_s = 1 };
+	struct host_key all = datapath_host_key_catch_all();
+	uint32_t host_id = 4;
+
+	(void)state;
+	set_forwarding_listener(LISTENER_FLAG_NONE);
+	run_here_and_beyond("refused", refused, "drop_host_policy", "pass_host_policy");
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.host_rates), &host_id, &none, 0),
+			 0);
+	run_here_and_beyond("over its rate", limited, "drop_host_rate", "pass_local");
+	assert_int_equal(bpf_map_update_elem(fd_of(skeleton->maps.hosts), &all, &drop, 0), 0);
+	run_here_and_beyond("unknown", unknown, "drop_host_unknown", "pass_host_policy");
+	assert_int_equal(bpf_map_delete_elem(fd_of(skeleton->maps.hosts), &all), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +607,8 @@ int main(void)
 		cmocka_unit_test(limits_sources),
 		cmocka_unit_test(limits_hosts),
 		cmocka_unit_test(drops_unknown_hosts_when_told),
+		cmocka_unit_test(forwards_what_senders_may_not_send_here),
+		cmocka_unit_test(forwards_hosts_that_are_dropped_here),
 	};
 
 	if (libbpf_num_possible_cpus() < 2) {

@@ -68,7 +68,7 @@ static void set_range(uint16_t id)
 
 	memcpy(key.address, range.first.ip, 16);
 	if (listeners[id].has_allowlist)
-		value.listener.flags = LISTENER_FLAG_ALLOWLIST;
+		value.listener.flags = LISTENER_FLAG_LOCAL | LISTENER_FLAG_ALLOWLIST;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.ranges), &key, &value, 0),
 			 0);
 }

@@ -216,6 +216,8 @@ void probe_xdp_program(unsigned int ifindex, uint32_t *id, enum xdp_mode *mode, 
 
 /* All zero, or v4-mapped zero. */
 bool listeners_is_every_address(const struct addr *addr);
+/* What the entry of an address of this machine says beside its listener. */
+enum listener_flags listeners_local_flag(const struct datapath *dp);
 
 /* ---- deny.c --------------------------------------------------------------------------------- */
 

@@ -2,10 +2,10 @@
 /*
  * listeners: the listeners map follows the addresses of this machine.
  *
- * A listener on every address has one entry for that, and with early dispatch one
- * for each address that the machine has: only these let XDP answer. A packet that
- * is merely forwarded, or that a promiscuous interface sees, is nobody's business
- * here, and XDP cannot tell by itself.
+ * A listener on every address has one entry for that, and one for each address that
+ * the machine has: only these let XDP answer and drop. A packet that is merely
+ * forwarded, or that a promiscuous interface sees, is nobody's business here, and
+ * XDP cannot tell by itself.
  *
  * A listener on many addresses (ranges.c) has one entry here: that of its sockets.
  */
@@ -38,15 +38,21 @@ bool listeners_is_every_address(const struct addr *addr)
 	return true;
 }
 
-static void add(struct entries *entries, const struct datapath_listener *listener,
-		const uint8_t ip[16], bool is_early)
+enum listener_flags listeners_local_flag(const struct datapath *dp)
 {
-	struct entry entry = { .key.port = listener->addr.port,
-			       .value = { .id = listener->id, .protocol = listener->protocol } };
+	return dp->wants_early_dispatch ? LISTENER_FLAG_EARLY_DISPATCH : LISTENER_FLAG_LOCAL;
+}
+
+/* @flags: of what the address is. */
+static void add(struct entries *entries, const struct datapath_listener *listener,
+		const uint8_t ip[16], enum listener_flags flags)
+{
+	struct entry entry = {
+		.key.port = listener->addr.port,
+		.value = { .id = listener->id, .protocol = listener->protocol, .flags = flags }
+	};
 
 	memcpy(entry.key.address, ip, sizeof(entry.key.address));
-	if (is_early)
-		entry.value.flags |= LISTENER_FLAG_EARLY_DISPATCH;
 	if (listener->has_allowlist)
 		entry.value.flags |= LISTENER_FLAG_ALLOWLIST;
 	if (listener->is_range)
@@ -92,7 +98,7 @@ static void add_each_address(const struct datapath *dp, struct entries *entries,
 		if (has_listener_of_its_own(dp, &addr))
 			continue;
 		if (entries->list.len < LISTENER_KEYS_MAX)
-			add(entries, listener, addr.ip, true);
+			add(entries, listener, addr.ip, listeners_local_flag(dp));
 		else
 			entries->left_out++;
 	}
@@ -105,12 +111,12 @@ static void list_entries(const struct datapath *dp, struct entries *entries)
 
 	for (size_t i = 0; i < dp->listener_count; i++) {
 		const struct datapath_listener *listener = &dp->listeners[i];
-		bool is_early = dp->wants_early_dispatch && !listener->is_range &&
-				!listeners_is_every_address(&listener->addr);
+		bool is_one = !listener->is_range && !listeners_is_every_address(&listener->addr);
 
-		add(entries, listener, listener->addr.ip, is_early);
+		add(entries, listener, listener->addr.ip,
+		    is_one ? listeners_local_flag(dp) : LISTENER_FLAG_NONE);
 	}
-	if (dp->wants_early_dispatch && getifaddrs(&first))
+	if (getifaddrs(&first))
 		first = NULL;
 	for (size_t i = 0; i < dp->listener_count; i++)
 		if (!dp->listeners[i].is_range &&

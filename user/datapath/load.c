@@ -300,16 +300,6 @@ static uint32_t list_ports(const struct datapath_options *options, uint16_t port
 	return count;
 }
 
-static bool has_own_addresses(const struct datapath_options *options)
-{
-	if (options->wants_early_dispatch)
-		return true;
-	for (size_t i = 0; i < options->listener_count; i++)
-		if (!listeners_is_every_address(&options->listeners[i].addr))
-			return true;
-	return false;
-}
-
 /* Without it the kernel answers SYNs; why it could not be had is for early_start to say. */
 static void load_admit(struct datapath *dp, const struct datapath_options *options,
 		       const struct port_ranges *ranges)
@@ -350,7 +340,6 @@ static void set_up_steer(const struct datapath *dp, const struct datapath_option
 	object->rodata->can_dispatch = dp->can_dispatch;
 	object->rodata->can_redirect = dp->can_redirect;
 	object->rodata->can_admit = dp->can_dispatch && dp->admit_fd >= 0;
-	object->rodata->has_own_addresses = has_own_addresses(options);
 	bpf_map__set_max_entries(object->maps.steer_cpus, cpus > 0 ? (uint32_t)cpus : 1);
 	replace_missing(dp, object->maps.steer_cpus, object->maps.range_socks);
 }

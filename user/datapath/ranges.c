@@ -2,9 +2,9 @@
 /*
  * ranges: listeners on many addresses, or on many ports.
  *
- * Map ranges has one entry for each, and with early dispatch one more for each
- * part of it that belongs to this machine: only there XDP answers. The part may
- * be a single address or a prefix, whatever the kernel has a local route for.
+ * Map ranges has one entry for each, and one more for each part of it that belongs
+ * to this machine: only there XDP answers and drops. The part may be a single
+ * address or a prefix, whatever the kernel has a local route for.
  */
 #include <errno.h>
 #include <string.h>
@@ -99,7 +99,7 @@ static struct entry *entry_of(struct entries *entries, const struct datapath_lis
 
 /* Of two listeners with the same ports the one with the longer prefix has what is local in both. */
 static void add(struct entries *entries, const struct datapath_listener *listener,
-		const struct prefix *prefix, bool is_early)
+		const struct prefix *prefix, enum listener_flags flags)
 {
 	struct entry *entry = entry_of(entries, listener, prefix);
 
@@ -111,9 +111,7 @@ static void add(struct entries *entries, const struct datapath_listener *listene
 	}
 	if (entry->value.prefix_bits > listener->bits)
 		return;
-	entry->value.listener.flags |= LISTENER_FLAG_RANGE;
-	if (is_early)
-		entry->value.listener.flags |= LISTENER_FLAG_EARLY_DISPATCH;
+	entry->value.listener.flags |= LISTENER_FLAG_RANGE | flags;
 	if (listener->has_allowlist)
 		entry->value.listener.flags |= LISTENER_FLAG_ALLOWLIST;
 }
@@ -123,6 +121,7 @@ static void add_local(void *arg, const uint8_t ip[16], uint32_t bits)
 {
 	struct entries *entries = arg;
 	struct prefix local = prefix_of(ip, bits);
+	enum listener_flags flag = listeners_local_flag(entries->dp);
 
 	for (size_t i = 0; i < entries->dp->listener_count; i++) {
 		const struct datapath_listener *listener = &entries->dp->listeners[i];
@@ -132,9 +131,9 @@ static void add_local(void *arg, const uint8_t ip[16], uint32_t bits)
 		if (!listener->is_range || entries->list.len >= RANGES_MAX)
 			continue;
 		if (is_inside)
-			add(entries, listener, &local, true);
+			add(entries, listener, &local, flag);
 		else if (bits < listener->bits && prefix_covers(&local, wanted.ip))
-			add(entries, listener, &wanted, true);
+			add(entries, listener, &wanted, flag);
 	}
 }
 
@@ -167,9 +166,9 @@ static void list_entries(struct entries *entries)
 		struct prefix prefix = prefix_of_listener(listener);
 
 		if (listener->is_range)
-			add(entries, listener, &prefix, false);
+			add(entries, listener, &prefix, LISTENER_FLAG_NONE);
 	}
-	if (entries->list.len && entries->dp->wants_early_dispatch)
+	if (entries->list.len)
 		local_each(add_local, entries);
 }
 
