@@ -14,7 +14,9 @@
  * refused (a full accept queue), the segment comes again and is admitted then. A
  * later segment that came first is dropped, as the kernel would reset it.
  *
- * Programs of others on the interface run before or after this one as ever.
+ * Programs of others on the interface run after this one, and see all that it does
+ * not drop. One before it may end the row (TC_ACT_OK) and hide first payloads: then
+ * the agent lets XDP answer no more SYNs there.
  */
 #include "cookie.h"
 #include "maps.h"

@@ -250,6 +250,96 @@ static void replaces_programs_in_their_links(void **state)
 	assert_int_equal(serve_each_listener(), LISTENERS);
 }
 
+/* ---- beside tcx programs of others ---------------------------------------------------------- */
+
+enum { IN_FRONT = 1 << 3, BEHIND = 0, TCX_INGRESS_HOOK = 46 };
+
+/* Lets all in by TC_ACT_OK: nobody behind it sees anything. */
+static int attach_foreign(uint32_t place)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = place);
+	int program = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", insns, 2, NULL);
+	int link = bpf_link_create(program, (int)if_nametoindex("slu0"),
+				   (enum bpf_attach_type)TCX_INGRESS_HOOK, &opts);
+
+	assert_true(link >= 0);
+	close(program);
+	return link;
+}
+
+/* With its sockets: they are in a map that is not used any more. */
+static void take_all_away(void)
+{
+	for (int l = 0; l < LISTENERS; l++) {
+		close(sockets[l]);
+		sockets[l] = 0;
+	}
+	datapath_detach(datapath);
+}
+
+static void stands_in_front_of_others(void **state)
+{
+	int foreign;
+
+	(void)state;
+	take_all_away();
+	foreign = attach_foreign(BEHIND);
+	assert_int_equal(open_datapath(), 0);
+	expect_early(FAR, true, "");
+	assert_int_equal(serve_each_listener(), LISTENERS);
+	close(foreign);
+}
+
+static void leaves_it_to_the_kernel_behind_others(void **state)
+{
+	int foreign = attach_foreign(IN_FRONT);
+
+	(void)state;
+	datapath_recheck(datapath);
+	expect_early(FAR, false, "stands in front of tc_admit");
+	assert_int_equal(serve_each_listener(), 0);
+	close(foreign);
+	datapath_recheck(datapath);
+	expect_early(FAR, true, "");
+	assert_int_equal(serve_each_listener(), LISTENERS);
+}
+
+/* Who was in front of the last agent is behind the next one. */
+static void takes_its_place_at_start(void **state)
+{
+	int foreign = attach_foreign(IN_FRONT);
+
+	(void)state;
+	datapath_close(datapath);
+	assert_int_equal(open_datapath(), 0);
+	expect_early(FAR, true, "");
+	assert_int_equal(serve_each_listener(), LISTENERS);
+	close(foreign);
+}
+
+static void knows_that_tc_admit_was_taken_off(void **state)
+{
+	char path[512];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/link_tc_admit-slu0", datapath_pin_dir(datapath));
+	fd = bpf_obj_get(path);
+	assert_int_equal(bpf_link_detach(fd), 0);
+	close(fd);
+	datapath_recheck(datapath);
+	expect_early(FAR, false, "taken off");
+	assert_int_equal(serve_each_listener(), 0);
+	datapath_close(datapath);
+	assert_int_equal(open_datapath(), 0);
+	expect_early(FAR, true, "");
+	assert_int_equal(serve_each_listener(), LISTENERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +348,10 @@ int main(void)
 		cmocka_unit_test(knows_each_kind_of_peer),
 		cmocka_unit_test(replaces_programs_in_their_links),
 		cmocka_unit_test(looks_into_other_namespaces),
+		cmocka_unit_test(stands_in_front_of_others),
+		cmocka_unit_test(leaves_it_to_the_kernel_behind_others),
+		cmocka_unit_test(takes_its_place_at_start),
+		cmocka_unit_test(knows_that_tc_admit_was_taken_off),
 	};
 
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);

@@ -9,7 +9,8 @@
  *
  * What an answered SYN promises is what this kernel would have promised: our
  * window scale, SACK and ECN follow its settings. Answers are given on interfaces
- * where they arrive (reach.c); on the others the kernel gives its own.
+ * where they arrive (reach.c) and tc_admit will see what follows (admit.c); on the
+ * others the kernel gives its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -163,11 +164,13 @@ int early_write_settings(const struct datapath *dp, struct err *err)
 }
 
 /* Whether it answers is written in the interface's own row, with the reason. */
-static void look_at(struct datapath_interface *interface)
+static void look_at(struct attachment *attachment)
 {
+	struct datapath_interface *interface = &attachment->interface;
 	struct err err = { 0 };
 
-	interface->is_early = reach_check(interface, &err) == 0;
+	interface->is_early =
+		reach_check(interface, &err) == 0 && admit_check(attachment, &err) == 0;
 	snprintf(interface->early_text, sizeof(interface->early_text), "%.*s",
 		 (int)sizeof(interface->early_text) - 1, err.text);
 }
@@ -180,7 +183,7 @@ static void list_answering(struct datapath *dp, struct settings_value *value)
 	for (size_t i = 0; i < dp->attachment_count && count < ANSWERING_MAX; i++) {
 		struct datapath_interface *interface = &dp->attachments[i].interface;
 
-		look_at(interface);
+		look_at(&dp->attachments[i]);
 		if (interface->is_early)
 			value->answering[count++] = interface->index;
 	}

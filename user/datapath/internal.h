@@ -172,8 +172,13 @@ int attach_again(struct datapath *dp, struct attachment *attachment, struct err 
 
 /* ---- admit.c -------------------------------------------------------------------------------- */
 
-/* Puts tc_admit before the stack of an interface; where it is already, the new program. */
+/*
+ * Puts tc_admit before the stack of an interface, in front of the tcx programs of
+ * others; where it is there already, the new program.
+ */
 int admit_attach(const struct datapath *dp, struct attachment *attachment, struct err *err);
+/* Whether tc_admit sees what comes in, before anybody else. 0, or -errno with a text. */
+int admit_check(const struct attachment *attachment, struct err *err);
 void admit_remove(const struct datapath *dp, const char *interface, int *link_fd);
 
 /* ---- early.c -------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
  *   XDP was taken off ours         it stays off: whoever did that wanted it, and
  *                                  the next start puts it back
  *   a veth's peer changed          answering follows it (reach.c)
+ *   tc_admit was taken off, or     no SYNs are answered there, as long as that is so
+ *   another stands in front of it
  *
  * All of it is read again at each look: nothing has to be noticed in time, and
  * nothing that was missed stays wrong.
