@@ -322,6 +322,47 @@ static void serves_with_more_addresses_than_entries(void **state)
 	assert_int_equal(lab_command("ip", "-4", "address", "flush", "dev", interfaces[0]), 0);
 }
 
+static bool has_entry(int fd, const char *ip)
+{
+	struct listener_key key = { .port = 80 };
+	struct listener_value value;
+	struct addr addr;
+
+	assert_int_equal(addr_parse_ip(str_from_c(ip), &addr), 0);
+	memcpy(key.address, addr.ip, sizeof(key.address));
+	return bpf_map_lookup_elem(fd, &key, &value) == 0;
+}
+
+static void add_address(const char *ip, const char *interface)
+{
+	assert_int_equal(lab_command("ip", "address", "add", ip, "dev", interface), 0);
+}
+
+/* As kube-proxy's IPVS keeps Service IPs: they are not ours to answer. */
+static void leaves_interfaces_that_are_down_alone(void **state)
+{
+	struct datapath_options wanted = options(XDP_MODE_NATIVE);
+	struct datapath *datapath;
+	int fd;
+
+	(void)state;
+	assert_int_equal(lab_command("ip", "link", "add", "down0", "type", "veth", "peer", "name",
+				     "down1"),
+			 0);
+	add_address("10.96.0.1/32", "down0");
+	add_address("10.9.0.1/32", interfaces[0]);
+	wanted.wants_early_dispatch = true;
+	datapath = open_with(&wanted);
+	fd = open_pin(datapath, "listeners");
+	assert_true(has_entry(fd, "0.0.0.0"));
+	assert_true(has_entry(fd, "10.9.0.1"));
+	assert_false(has_entry(fd, "10.96.0.1"));
+	close(fd);
+	datapath_detach(datapath);
+	assert_int_equal(lab_command("ip", "link", "del", "down0"), 0);
+	assert_int_equal(lab_command("ip", "-4", "address", "flush", "dev", interfaces[0]), 0);
+}
+
 static void survives_an_interface_made_anew(void **state)
 {
 	struct datapath *datapath = open_mode(XDP_MODE_NATIVE);
@@ -761,6 +802,7 @@ int main(void)
 		cmocka_unit_test(takes_over_what_is_pinned),
 		cmocka_unit_test(follows_changed_options),
 		cmocka_unit_test(serves_with_more_addresses_than_entries),
+		cmocka_unit_test(leaves_interfaces_that_are_down_alone),
 		cmocka_unit_test(survives_an_interface_made_anew),
 		cmocka_unit_test(attaches_again_to_an_interface_made_anew),
 		cmocka_unit_test(stays_off_where_it_was_taken_off),

@@ -5,7 +5,9 @@
  * A listener on every address has one entry for that, and one for each address that
  * the machine has: only these let XDP answer and drop. A packet that is merely
  * forwarded, or that a promiscuous interface sees, is nobody's business here, and
- * XDP cannot tell by itself.
+ * XDP cannot tell by itself. Addresses of an interface that is down have no entry:
+ * nobody comes there, or another forwarder has them (kube-proxy's IPVS keeps each
+ * Service IP on one that never goes up). A listener that names one has its own.
  *
  * A listener on many addresses (ranges.c) has one entry here: that of its sockets.
  */
@@ -92,7 +94,8 @@ static void add_each_address(const struct datapath *dp, struct entries *entries,
 	for (const struct ifaddrs *at = first; at; at = at->ifa_next) {
 		struct addr addr;
 
-		if (!read_address(at, &addr) || addr_is_v4(&addr) != addr_is_v4(&listener->addr))
+		if (!(at->ifa_flags & IFF_UP) || !read_address(at, &addr) ||
+		    addr_is_v4(&addr) != addr_is_v4(&listener->addr))
 			continue;
 		addr.port = listener->addr.port;
 		if (has_listener_of_its_own(dp, &addr))
