@@ -482,6 +482,21 @@ static void never_displaces_a_foreign_program(void **state)
 	close(foreign);
 }
 
+/* Without CAP_SYS_ADMIN, as in a Pod. */
+static void says_why_a_holder_has_no_name(void **state)
+{
+	struct datapath_options wanted = options(XDP_MODE_NATIVE);
+	int foreign = attach_foreign(interfaces[1]);
+
+	(void)state;
+	/* Makes bpffs, which is not what a Pod does. */
+	datapath_detach(open_mode(XDP_MODE_AUTO));
+	lab_use_sys_admin(false);
+	expect_refusal(&wanted, -EBUSY, "carries XDP program '(its name needs CAP_SYS_ADMIN)'");
+	lab_use_sys_admin(true);
+	close(foreign);
+}
+
 /* The loopback interface has no XDP in its driver. */
 static void falls_back_to_generic(void **state)
 {
@@ -807,6 +822,7 @@ int main(void)
 		cmocka_unit_test(attaches_again_to_an_interface_made_anew),
 		cmocka_unit_test(stays_off_where_it_was_taken_off),
 		cmocka_unit_test(never_displaces_a_foreign_program),
+		cmocka_unit_test(says_why_a_holder_has_no_name),
 		cmocka_unit_test(falls_back_to_generic),
 		cmocka_unit_test(refuses_maps_of_another_schema),
 		cmocka_unit_test(refuses_links_of_another_schema),

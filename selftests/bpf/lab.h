@@ -10,13 +10,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +64,20 @@ static inline void lab_pin_to_cpu(int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		lab_die("sched_setaffinity");
+}
+
+/* An agent in a Pod has not got CAP_SYS_ADMIN. */
+static inline void lab_use_sys_admin(bool is_used)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	uint32_t bit = 1u << CAP_SYS_ADMIN;
+
+	if (syscall(SYS_capget, &header, data))
+		lab_die("capget");
+	data[0].effective = is_used ? data[0].effective | bit : data[0].effective & ~bit;
+	if (syscall(SYS_capset, &header, data))
+		lab_die("capset");
 }
 
 /* Runs a command and waits for it. Its exit code; the test dies where it cannot be run. */

@@ -418,6 +418,29 @@ static void is_taken_over(void **state)
 		fail_msg("%s", err.text);
 }
 
+static void note_removed(void *arg, const char *text)
+{
+	if (strstr(text, "link_sk_lookup"))
+		snprintf(arg, 256, "%s", text);
+}
+
+/* In a Pod nobody can ask for a link by its id: what is not known is not claimed. */
+static void is_taken_away_in_a_pod(void **state)
+{
+	char text[256] = "";
+	struct datapath_removal removal = { .on_removed = note_removed, .arg = text };
+	int code;
+
+	(void)state;
+	lab_use_sys_admin(false);
+	code = datapath_take_away(LAB_BPF_DIR, &removal, NULL);
+	lab_use_sys_admin(true);
+	assert_int_equal(code, 0);
+	if (!strstr(text, ", which stays where a sluice still serves by it") ||
+	    !strstr(text, "needs CAP_SYS_ADMIN"))
+		fail_msg("said: %s", text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +451,7 @@ int main(void)
 		cmocka_unit_test(gives_connections_to_the_worker),
 		cmocka_unit_test(stands_beside_other_programs),
 		cmocka_unit_test(is_taken_over),
+		cmocka_unit_test(is_taken_away_in_a_pod),
 	};
 
 	return cmocka_run_group_tests_name("sk_lookup", tests, open_all, close_all);

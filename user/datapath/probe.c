@@ -92,6 +92,7 @@ int probe_load_pass(bool has_frags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A descriptor by id takes CAP_SYS_ADMIN, which an agent in a Pod has not. */
 static void program_name(uint32_t id, char name[32])
 {
 	struct bpf_prog_info info = { 0 };
@@ -99,6 +100,8 @@ static void program_name(uint32_t id, char name[32])
 	int fd = bpf_prog_get_fd_by_id(id);
 
 	snprintf(name, 32, "id %u", id);
+	if (fd < 0 && errno == EPERM)
+		snprintf(name, 32, "(its name needs CAP_SYS_ADMIN)");
 	if (fd < 0)
 		return;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.name[0])

@@ -95,20 +95,23 @@ static uint32_t id_of_link(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
 }
 
-static bool is_still_there(uint32_t link_id)
+/* What has become of a link whose pin is gone: nobody holds it, somebody does, or who knows. */
+static const char *fate_of_link(uint32_t link_id)
 {
 	int fd = bpf_link_get_fd_by_id(link_id);
 
+	if (fd < 0 && errno == ENOENT)
+		return "";
 	if (fd < 0)
-		return false;
+		return ", which stays where a sluice still serves by it "
+		       "(to see that needs CAP_SYS_ADMIN)";
 	close(fd);
-	return true;
+	return ", which stays as long as the sluice that serves by it";
 }
 
 static void remove_link(void *arg, const char *name)
 {
 	struct removing *removing = arg;
-	const char *more = "";
 	uint32_t id;
 	int fd;
 
@@ -122,9 +125,7 @@ static void remove_link(void *arg, const char *name)
 		bpf_link_detach(fd);
 	pin_remove(&removing->dp, name);
 	close(fd);
-	if (is_lookup(name) && is_still_there(id))
-		more = ", which stays as long as the sluice that serves by it";
-	say(removing, "took away", name, more);
+	say(removing, "took away", name, is_lookup(name) ? fate_of_link(id) : "");
 }
 
 static void count_pin(void *arg, const char *name)
