@@ -8,14 +8,17 @@ its cgroup however busy the rest of the machine is. Everything that is started h
 by its own process group; nothing outside the three namespaces sees a packet.
 """
 import ctypes
+import glob
 import os
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import time
 
 CLIENT, PROXY, ENDPOINTS = (f"sluice-bench-{n}-{os.getpid()}" for n in ("c", "p", "e"))
+BPF_ROOT = f"/sys/fs/bpf/sluice-bench-{os.getpid()}"  # and the number of the proxy
 PROXY_IP, ENDPOINT_IP = "10.77.1.1", "10.77.2.2"
 SOURCES = "10.78.0.0/16"  # clients, too
 CLIENT_DEVICE, PROXY_DEVICE = "client0", "proxy0"
@@ -129,6 +132,8 @@ class Lab:
 
     def __exit__(self, *_):
         self.end_all()
+        for pins in glob.glob(f"{BPF_ROOT}-*"):  # they outlive who made them
+            shutil.rmtree(pins, ignore_errors=True)
         self._remove_namespaces()
         self.cgroups.remove()
 

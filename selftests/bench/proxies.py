@@ -14,11 +14,10 @@ import signal
 import socket
 import time
 
-from lab import CLIENT, CLIENT_DEVICE, ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_IP, run
+from lab import BPF_ROOT, CLIENT, CLIENT_DEVICE, ENDPOINT_IP, PROXY, PROXY_DEVICE, PROXY_IP, run
 
 PATHS = ("/", "/api", "/static")
 SPREAD = 10000  # hosts
-BPF_ROOT = f"/sys/fs/bpf/sluice-bench-{os.getpid()}"
 
 
 @dataclasses.dataclass
