@@ -440,25 +440,10 @@ static void stays_off_where_it_was_taken_off(void **state)
 
 /* ---- what stands in the way ----------------------------------------------------------------- */
 
-static int attach_foreign(const char *interface)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign_prog", "GPL", insns, 2, NULL);
-	int link = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts);
-
-	close(program);
-	assert_true(link >= 0);
-	return link;
-}
-
 static void never_displaces_a_foreign_program(void **state)
 {
 	static const enum xdp_mode modes[] = { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
-	int foreign = attach_foreign(interfaces[1]);
+	int foreign = lab_attach_pass(interfaces[1], "foreign_prog", XDP_FLAGS_DRV_MODE);
 	uint32_t id = program_on(interfaces[1]);
 	struct datapath *datapath;
 
@@ -486,7 +471,7 @@ static void never_displaces_a_foreign_program(void **state)
 static void says_why_a_holder_has_no_name(void **state)
 {
 	struct datapath_options wanted = options(XDP_MODE_NATIVE);
-	int foreign = attach_foreign(interfaces[1]);
+	int foreign = lab_attach_pass(interfaces[1], "foreign_prog", XDP_FLAGS_DRV_MODE);
 
 	(void)state;
 	/* Makes bpffs, which is not what a Pod does. */

@@ -63,19 +63,6 @@ struct raw {
 
 /* ---- the world ------------------------------------------------------------------------------ */
 
-static void attach_xdp_pass(const char *interface)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", insns, 2, NULL);
-
-	if (bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts) < 0)
-		lab_die("XDP on cl0");
-}
-
 static void open_wire(void)
 {
 	struct sockaddr_ll name = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
@@ -98,7 +85,7 @@ static int make_link(void)
 	    lab_command("ip", "neigh", "add", way->client, "lladdr", "02:02:02:02:02:02", "dev",
 			"slu0"))
 		return -1;
-	attach_xdp_pass("cl0");
+	lab_attach_pass("cl0", "pass", XDP_FLAGS_DRV_MODE);
 	open_wire();
 	return 0;
 }

@@ -155,35 +155,20 @@ static void follows_the_peer(void **state)
 	}
 }
 
-static int attach_near(uint32_t mode)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
-	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", insns, 2, NULL);
-	int link = bpf_link_create(program, (int)if_nametoindex("near1"), BPF_XDP, &opts);
-
-	assert_true(link >= 0);
-	close(program);
-	return link;
-}
-
 /* Only a native program of the peer takes what our driver sends. */
 static void knows_each_kind_of_peer(void **state)
 {
 	int link;
 
 	(void)state;
-	link = attach_near(XDP_FLAGS_SKB_MODE);
+	link = lab_attach_pass("near1", "pass", XDP_FLAGS_SKB_MODE);
 	datapath_recheck(datapath);
 	expect_early(NEAR, false, "no native XDP program");
 	close(link);
 	assert_int_equal(lab_command("ethtool", "-K", "near1", "gro", "on"), 0);
 	datapath_recheck(datapath);
 	expect_early(NEAR, false, "no native XDP program");
-	link = attach_near(XDP_FLAGS_DRV_MODE);
+	link = lab_attach_pass("near1", "pass", XDP_FLAGS_DRV_MODE);
 	datapath_recheck(datapath);
 	expect_early(NEAR, true, "");
 	expect_early(FAR, true, "");

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
@@ -23,6 +24,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #define LAB_BPF_DIR "/tmp/bpf/sluice"
 
@@ -95,6 +98,26 @@ static inline int lab_run(const char *const argv[])
 	if (waitpid(child, &status, 0) != child)
 		lab_die("waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/*
+ * Puts an XDP program that passes everything on @interface, for as long as the link that is
+ * returned is open. @mode: XDP_FLAGS_*_MODE. The test dies where it cannot be had.
+ */
+static inline int lab_attach_pass(const char *interface, const char *name, uint32_t mode)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
+	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, name, "GPL", insns, 2, NULL);
+	int link = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts);
+
+	if (link < 0)
+		lab_die(interface);
+	close(program);
+	return link;
 }
 
 #define lab_command(...) lab_run((const char *const[]){ __VA_ARGS__, NULL })

@@ -54,28 +54,13 @@ static struct str request_for(const struct order *order, char text[REQUEST_MAX_B
 					     order->host));
 }
 
+/* Of an XDP program that passes everything: until it is closed, or for the life of this process. */
 static int peer_link = -1;
-
-/* An empty program, until it is taken off, or for the life of this process. */
-static void attach_xdp_pass(const char *interface)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", insns, 2, NULL);
-
-	peer_link = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts);
-	if (peer_link < 0)
-		lab_die("XDP on the client's side");
-	close(program);
-}
 
 static char change_peer(enum peer_order peer)
 {
 	if (peer == PEER_XDP)
-		attach_xdp_pass("cl0");
+		peer_link = lab_attach_pass("cl0", "pass", XDP_FLAGS_DRV_MODE);
 	else
 		close(peer_link);
 	return 1;
@@ -163,7 +148,7 @@ static void __attribute__((noreturn)) be_client(int orders, int answers)
 	lab_command("ip", "addr", "add", "10.213.7.2/24", "dev", "cl0");
 	lab_command("ip", "addr", "add", "fd13:7::2/64", "dev", "cl0", "nodad");
 	lab_up("cl0");
-	attach_xdp_pass("cl0");
+	peer_link = lab_attach_pass("cl0", "pass", XDP_FLAGS_DRV_MODE);
 	if (write(answers, &ready, 1) != 1)
 		_exit(1);
 	while (read(orders, &order, sizeof(order)) == sizeof(order)) {
